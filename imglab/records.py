@@ -1,0 +1,210 @@
+"""
+The data contract: one class per journal table, its fields are the columns.
+
+Content is keyed by digest and learnt once; observations say what a source stated at a time. Fields are flat scalars
+(text, int64, bool, UTC instant, bytes, list of text). Null means that the source did not say. The journal adds the
+column `run_id` in front of each table.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from datetime import datetime
+from typing import ClassVar
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Record:
+    """A row of the journal; `table` names its file and `key` its identifying columns (beside run_id)."""
+
+    table: ClassVar[str]
+    key: ClassVar[tuple[str, ...]]
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Run(Record):
+    """One pass of one source. Written last: a run folder without it does not count."""
+
+    table = "run"
+    key = ()
+
+    source: str  # registry, repo-info
+    target: str  # what was asked for, as the caller wrote it
+    started_at: datetime
+    finished_at: datetime
+    outcome: str  # complete, partial, failed
+    tags: int  # tags observed (for documents: versions read)
+    tags_changed: int  # of these, seen at another digest than the journal knew before
+    manifests: int  # indexes, manifests and configs new to the journal
+    requests: int  # HTTP requests sent, retries and tokens included
+    received_bytes: int  # bytes of response bodies as decoded
+    failures: int
+    imglab_version: str
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Listing(Record):
+    """A repository's tags were listed; if complete, a tag not observed in the same run is gone."""
+
+    table = "listing"
+    key = ("repository",)
+
+    repository: str
+    observed_at: datetime
+    is_complete: bool
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class TagObservation(Record):
+    """A source said where a tag pointed at a time (or that it is not there)."""
+
+    table = "tag_observation"
+    key = ("repository", "tag", "observed_at")
+
+    repository: str
+    tag: str
+    observed_at: datetime
+    changed_at: datetime | None = None  # when the tag moved there, if the source states it
+    digest: str | None = None  # index or manifest; null if the source states none
+    time_precision: str = "second"  # of observed_at: second, day
+    is_absent: bool = False  # asked for by name, and the source says there is none
+    document: str | None = None  # path of the document that says so; null for a registry
+    document_revision: str | None = None  # commit of that document, where it has one
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class IndexEntry(Record):
+    """One descriptor of an image index or manifest list."""
+
+    table = "index_entry"
+    key = ("index_digest", "position")
+
+    index_digest: str
+    position: int
+    manifest_digest: str
+    media_type: str | None = None
+    manifest_bytes: int | None = None
+    os: str | None = None
+    architecture: str | None = None
+    variant: str | None = None
+    os_version: str | None = None
+    os_features: list[str] | None = None
+    features: list[str] | None = None
+    attests_digest: str | None = None  # the image that an attestation manifest is about
+    artifact_type: str | None = None
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Manifest(Record):
+    """One manifest or index."""
+
+    table = "manifest"
+    key = ("digest",)
+
+    digest: str
+    media_type: str | None
+    kind: str  # index, image, attestation, artifact, schema1
+    config_digest: str | None = None
+    artifact_type: str | None = None
+    subject_digest: str | None = None
+    layer_count: int | None = None  # null for an index
+    compressed_bytes: int | None = None  # sum of its layers, repeats included; null for an index
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Layer(Record):
+    """One layer of one manifest, in the order in which they are applied."""
+
+    table = "layer"
+    key = ("manifest_digest", "position")
+
+    manifest_digest: str
+    position: int
+    digest: str
+    media_type: str | None = None
+    compressed_bytes: int | None = None
+    last_modified_at: datetime | None = None
+    foreign_urls: list[str] | None = None
+    is_foreign: bool = False
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Config(Record):
+    """One image config. Schema 1 images have none: theirs is keyed `v1:` and the id of the old format."""
+
+    table = "config"
+    key = ("digest",)
+
+    digest: str
+    os: str | None = None
+    architecture: str | None = None
+    variant: str | None = None
+    os_version: str | None = None
+    created_at: datetime | None = None
+    docker_version: str | None = None
+    entrypoint: list[str] | None = None
+    cmd: list[str] | None = None
+    shell: list[str] | None = None
+    env: list[str] | None = None  # NAME=value
+    labels: list[str] | None = None  # name=value, sorted by name
+    working_dir: str | None = None
+    user: str | None = None
+    diff_ids: list[str] | None = None
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class History(Record):
+    """One build step as the config (or a page) tells it."""
+
+    table = "history"
+    key = ("config_digest", "position")
+
+    config_digest: str
+    position: int
+    created_at: datetime | None = None
+    created_by: str | None = None  # as given
+    comment: str | None = None
+    author: str | None = None
+    is_empty_layer: bool | None = None  # null where the source does not say (pages)
+    instruction: str | None = None  # RUN, COPY, ADD, ENV, …; read from created_by
+    step_label: str | None = None  # short label for charts; read from created_by
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Blob(Record):
+    """Index, manifest or config JSON exactly as received and verified."""
+
+    table = "blob"
+    key = ("digest",)
+
+    digest: str
+    media_type: str | None
+    body: bytes
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Failure(Record):
+    """One item that a run could not read."""
+
+    table = "failure"
+    key = ("locator",)
+
+    locator: str  # the reference, document or URL; never with secrets
+    kind: str  # the short word of the error, such as not-found or digest-mismatch
+    status: int | None  # HTTP status where there was one
+    message: str
+    is_temporary: bool
+
+
+RECORDS: tuple[type[Record], ...] = (
+    Run,
+    Listing,
+    TagObservation,
+    IndexEntry,
+    Manifest,
+    Layer,
+    Config,
+    History,
+    Blob,
+    Failure,
+)
