@@ -1,0 +1,225 @@
+"""
+The journal: append-only Parquet run folders, `<data>/journal/<run_id>/<record>.parquet`.
+
+A run is written under a hidden temporary name and committed by one rename; its `run` file is written last, so that
+where a rename is not atomic that file is the commit. Folders without it, and hidden ones, do not count. Files are
+never rewritten. This module is the only home of Parquet files.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import fcntl
+import os
+import secrets
+import shutil
+import types
+from collections.abc import Collection, Iterable, Iterator
+from datetime import datetime
+from pathlib import Path
+from typing import Any, Self, TextIO, get_type_hints
+
+import polars as pl
+
+from imglab.errors import JournalError
+from imglab.records import RECORDS, Blob, Record, Run
+
+_FLUSH_ROWS = 100_000
+_FLUSH_BYTES = 64_000_000  # of document bodies held back before they are written
+_POLARS_TYPES: dict[Any, pl.DataType] = {
+    str: pl.String(),
+    int: pl.Int64(),
+    bool: pl.Boolean(),
+    bytes: pl.Binary(),
+    datetime: pl.Datetime("us", "UTC"),
+    list[str]: pl.List(pl.String()),
+}
+
+
+def schema(record: type[Record]) -> dict[str, pl.DataType]:
+    """The columns of *record*'s table, `run_id` first, with their polars types."""
+    columns: dict[str, pl.DataType] = {"run_id": pl.String()}
+    hints = get_type_hints(record)
+    for field in dataclasses.fields(record):
+        hint = hints[field.name]
+        if isinstance(hint, types.UnionType):
+            (hint,) = (part for part in hint.__args__ if part is not type(None))
+        columns[field.name] = _POLARS_TYPES[hint]
+    return columns
+
+
+def new_run_id(now: datetime) -> str:
+    """A name for a run that sorts by the time at which it began."""
+    return f"{now:%Y%m%dT%H%M%S%f}Z-{secrets.token_hex(3)}"
+
+
+class Journal:
+    """The committed runs below one folder."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+
+    def run_ids(self) -> list[str]:
+        """Names of the committed runs, oldest first."""
+        if not self.root.is_dir():
+            return []
+        folders = (entry for entry in self.root.iterdir() if not entry.name.startswith("."))
+        return sorted(folder.name for folder in folders if (folder / "run.parquet").is_file())
+
+    def files(self, record: type[Record], run_ids: Iterable[str] | None = None) -> list[Path]:
+        """Files that hold *record* rows in the given runs (default: in all committed ones)."""
+        chosen = self.run_ids() if run_ids is None else run_ids
+        candidates = (self.root / run_id / f"{record.table}.parquet" for run_id in chosen)
+        return [path for path in candidates if path.is_file()]
+
+    def scan(self, record: type[Record], columns: Collection[str] | None = None) -> pl.LazyFrame:
+        """
+        All rows of *record* in all committed runs, lazily; columns that an old run lacks are null.
+
+        Files that cannot be read are passed over here; loading the store is what reports them.
+        """
+        wanted = {name: dtype for name, dtype in schema(record).items() if columns is None or name in columns}
+        readable = [path for path in self.files(record) if is_parquet(path)]
+        if not readable:
+            return pl.LazyFrame(schema=wanted)
+        return pl.concat([_scan_file(path, wanted) for path in readable])
+
+    def begin(self, *, now: datetime) -> RunWriter:
+        """A writer for a new run that began at *now*; nothing counts before its commit."""
+        return RunWriter(self.root, new_run_id(now))
+
+    def remove_abandoned(self) -> list[str]:
+        """Remove the temporary folders of writers that are no longer alive; return their names."""
+        removed = []
+        for folder in self.root.glob(".*.tmp") if self.root.is_dir() else ():
+            with contextlib.suppress(OSError), (folder / "lock").open("a") as lock:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                shutil.rmtree(folder)
+                removed.append(folder.name)
+        return removed
+
+
+class RunWriter:
+    """
+    Collects the records of one run and commits them together.
+
+    A context manager: left without `commit`, nothing of the run remains.
+    """
+
+    def __init__(self, root: Path, run_id: str) -> None:
+        self.run_id = run_id
+        self._root = root
+        self._folder = root / f".{run_id}.tmp"
+        self._buffers: dict[type[Record], list[Record]] = {record: [] for record in RECORDS}
+        self._buffered_rows = 0
+        self._buffered_bytes = 0
+        self._parts: dict[type[Record], int] = dict.fromkeys(RECORDS, 0)
+        self._lock: TextIO | None = None
+
+    def __enter__(self) -> Self:
+        unlocked = self._folder.with_suffix(".new")
+        with _written_to(self._folder):
+            unlocked.mkdir(parents=True)
+            self._lock = (unlocked / "lock").open("w")
+            fcntl.flock(self._lock, fcntl.LOCK_EX)
+            unlocked.rename(self._folder)  # only now can `remove_abandoned` of another process see it
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        if self._lock:
+            self._lock.close()
+            self._lock = None
+        if self._folder.exists():
+            shutil.rmtree(self._folder, ignore_errors=True)
+
+    def add(self, record: Record) -> None:
+        """Take one record; large amounts are written out on the way, so that memory stays small."""
+        self._buffers[type(record)].append(record)
+        self._buffered_rows += 1
+        if isinstance(record, Blob):
+            self._buffered_bytes += len(record.body)
+        if self._buffered_rows >= _FLUSH_ROWS or self._buffered_bytes >= _FLUSH_BYTES:
+            self._flush()
+
+    def commit(self, run: Run) -> str:
+        """Make the run count, with everything added so far; returns its run_id."""
+        self._flush()
+        with _written_to(self._folder):
+            for record in RECORDS:
+                self._join_parts(record)
+            self._write([run], self._folder / "run.parquet")
+            (self._folder / "lock").unlink()
+            _sync(self._folder)
+            self._folder.rename(self._root / self.run_id)
+            _sync(self._root)
+        return self.run_id
+
+    def _flush(self) -> None:
+        with _written_to(self._folder):
+            for record, rows in self._buffers.items():
+                if rows:
+                    self._write(rows, self._part(record, self._parts[record]))
+                    self._parts[record] += 1
+                    rows.clear()
+        self._buffered_rows = self._buffered_bytes = 0
+
+    def _part(self, record: type[Record], number: int) -> Path:
+        return self._folder / f"{record.table}.part-{number:05}.parquet"
+
+    def _join_parts(self, record: type[Record]) -> None:
+        parts = [self._part(record, number) for number in range(self._parts[record])]
+        target = self._folder / f"{record.table}.parquet"
+        if len(parts) == 1:
+            parts[0].rename(target)
+        elif parts:
+            pl.scan_parquet(parts).sink_parquet(target, compression="zstd")
+            _sync(target)
+            for part in parts:
+                part.unlink()
+
+    def _write(self, rows: list[Any], path: Path) -> None:
+        columns = schema(type(rows[0]))
+        names = [name for name in columns if name != "run_id"]
+        data: dict[str, Any] = {"run_id": [self.run_id] * len(rows)}
+        data |= {name: [getattr(row, name) for row in rows] for name in names}
+        pl.DataFrame(data, schema=columns).write_parquet(path, compression="zstd")
+        _sync(path)
+
+
+def is_parquet(path: Path) -> bool:
+    """Whether *path* can be read as Parquet (its footer is looked at, not its rows)."""
+    try:
+        pl.read_parquet_schema(path)
+    except (pl.exceptions.PolarsError, OSError):
+        return False
+    return True
+
+
+def _scan_file(path: Path, wanted: dict[str, pl.DataType]) -> pl.LazyFrame:
+    present = pl.read_parquet_schema(path)
+    columns = [
+        pl.col(name) if name in present else pl.lit(None, dtype=dtype).alias(name) for name, dtype in wanted.items()
+    ]
+    return pl.scan_parquet(path).select(columns)
+
+
+@contextlib.contextmanager
+def _written_to(folder: Path) -> Iterator[None]:
+    """Translate what goes wrong while writing below *folder*."""
+    try:
+        yield
+    except (OSError, pl.exceptions.PolarsError) as error:
+        reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error).splitlines()[0]
+        raise JournalError(
+            f"cannot write the journal in {folder.parent}: {reason}; nothing of this run was kept"
+        ) from error
+
+
+def _sync(path: Path) -> None:
+    """Bring a file or folder to the disk before anything relies on it."""
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)

@@ -1,0 +1,23 @@
+-- Dimension: one row per digest that the runs being loaded describe: the run whose statement about it counts.
+-- Better source first (a registry's verified documents before a page about them), then the newest parser.
+with described as (
+    select digest, run_id,
+    from journal.manifest
+    union
+    select digest, run_id,
+    from journal.config
+),
+
+touched as (
+    select distinct described.digest,
+    from described
+    semi join new_run on described.run_id = new_run.run_id
+)
+
+select
+    described.digest,
+    arg_min(described.run_id, (stg_run.source_rank, -epoch_us(stg_run.started_at), described.run_id)) as run_id,
+from described
+semi join touched on described.digest = touched.digest
+join stg_run on described.run_id = stg_run.run_id
+group by described.digest

@@ -1,0 +1,41 @@
+-- The one place where raw platform parts become the platform text, as containerd's platforms.Normalize does.
+create or replace macro normal_os(os) as
+    case lower(os) when 'macos' then 'darwin' else nullif(lower(os), '') end;
+
+create or replace macro normal_architecture(architecture) as
+    case lower(architecture)
+        when 'i386' then '386'
+        when 'x86_64' then 'amd64' when 'x86-64' then 'amd64'
+        when 'aarch64' then 'arm64'
+        when 'armhf' then 'arm' when 'armel' then 'arm'
+        else nullif(lower(architecture), '')
+    end;
+
+create or replace macro normal_variant(architecture, variant) as
+    case
+        when lower(architecture) = 'armhf' then 'v7'
+        when lower(architecture) = 'armel' then 'v6'
+        when normal_architecture(architecture) = 'arm' then
+            case
+                when variant is null or variant in ('', '7') then 'v7'
+                when variant in ('5', '6', '8') then 'v' || variant
+                else lower(variant)
+            end
+        when normal_architecture(architecture) = 'arm64' and lower(variant) in ('8', 'v8') then null
+        when normal_architecture(architecture) = 'amd64' and lower(variant) = 'v1' then null
+        when normal_architecture(architecture) = '386' then null
+        else nullif(lower(variant), '')
+    end;
+
+create or replace macro platform_text(os, architecture, variant) as
+    normal_os(os) || '/' || normal_architecture(architecture)
+    || coalesce('/' || normal_variant(architecture, variant), '');
+
+-- What one line of a chart follows: the platform, and for Windows its build (10.0.17763.805 belongs to 10.0.17763).
+create or replace macro series_text(os, architecture, variant, os_version) as
+    platform_text(os, architecture, variant)
+    || case
+        when lower(os) = 'windows' and os_version is not null
+            then ' ' || coalesce(nullif(regexp_extract(os_version, '^\d+\.\d+\.\d+'), ''), os_version)
+        else ''
+    end;

@@ -1,0 +1,148 @@
+-- Fact: one row per stretch of time, half-open [valid_from, valid_to), in which a tag pointed at one digest.
+-- valid_from is the time that the source states for the move, else the first observation of the new digest;
+-- valid_from_earliest is the last moment at which the tag was known to be elsewhere or not there (null if it never was):
+-- the move lies between the two. valid_to is null while no source has said otherwise; last_observed_at is when one last
+-- confirmed it. A tag ends when it is asked for and is not there, or is missing from a complete listing.
+with observed as (
+    select
+        stg_tag_observation.repository,
+        stg_tag_observation.tag,
+        stg_tag_observation.observed_at,
+        stg_tag_observation.changed_at,
+        stg_tag_observation.digest,
+        stg_tag_observation.source,
+        stg_tag_observation.source_rank,
+        stg_tag_observation.run_id,
+        stg_tag_observation.document,
+        stg_tag_observation.document_revision,
+    from stg_tag_observation
+    semi join touched_tag
+        on stg_tag_observation.repository = touched_tag.repository
+        and stg_tag_observation.tag = touched_tag.tag
+    where stg_tag_observation.digest is not null or stg_tag_observation.is_absent
+),
+
+unlisted as (
+    select
+        touched_tag.repository,
+        touched_tag.tag,
+        stg_listing.observed_at,
+        stg_listing.run_id,
+    from touched_tag
+    join stg_listing on touched_tag.repository = stg_listing.repository
+    anti join stg_tag_observation
+        on touched_tag.repository = stg_tag_observation.repository
+        and touched_tag.tag = stg_tag_observation.tag
+        and stg_listing.run_id = stg_tag_observation.run_id
+    where stg_listing.is_complete
+),
+
+event as (
+    select observed.*,
+    from observed
+    union all by name
+    select unlisted.*,
+    from unlisted
+),
+
+ordered as (
+    select
+        event.*,
+        lag(event.digest) over tag_time as previous_digest,
+        lag(event.observed_at) over tag_time as previous_observed_at,
+        row_number() over tag_time as event_number,
+    from event
+    window tag_time as (
+        partition by event.repository, event.tag
+        order by event.observed_at, event.source_rank desc nulls first, event.digest nulls first, event.run_id
+    )
+),
+
+numbered as (
+    select
+        ordered.*,
+        count(*) filter (where ordered.digest is distinct from ordered.previous_digest) over (
+            partition by ordered.repository, ordered.tag
+            order by ordered.event_number
+            rows between unbounded preceding and current row
+        ) as stretch_number,
+    from ordered
+),
+
+stretch as (
+    select
+        numbered.repository,
+        numbered.tag,
+        numbered.stretch_number,
+        arg_min(
+            {
+                'digest': numbered.digest,
+                'observed_at': numbered.observed_at,
+                'changed_at': numbered.changed_at,
+                'previous_observed_at': numbered.previous_observed_at,
+                'source': numbered.source,
+                'run_id': numbered.run_id,
+                'document': numbered.document,
+                'document_revision': numbered.document_revision
+            },
+            numbered.event_number
+        ) as first_event,
+        max(numbered.observed_at) as last_observed_at,
+        count(*) as observation_count,
+    from numbered
+    group by numbered.repository, numbered.tag, numbered.stretch_number
+),
+
+dated as (
+    select
+        stretch.repository,
+        stretch.tag,
+        stretch.stretch_number,
+        stretch.first_event.digest as digest,
+        stretch.last_observed_at,
+        stretch.observation_count,
+        stretch.first_event.source as source,
+        stretch.first_event.run_id as run_id,
+        stretch.first_event.document as document,
+        stretch.first_event.document_revision as document_revision,
+        coalesce(
+            stretch.first_event.changed_at <= stretch.first_event.observed_at
+            and (
+                stretch.first_event.previous_observed_at is null
+                or stretch.first_event.changed_at > stretch.first_event.previous_observed_at
+            ),
+            false
+        ) as is_stated,
+        case when is_stated then stretch.first_event.changed_at else stretch.first_event.observed_at end as valid_from,
+        case
+            when is_stated then stretch.first_event.changed_at
+            else stretch.first_event.previous_observed_at
+        end as valid_from_earliest,
+    from stretch
+),
+
+interval_row as (
+    select
+        dated.*,
+        lead(dated.valid_from) over (
+            partition by dated.repository, dated.tag
+            order by dated.stretch_number
+        ) as valid_to,
+    from dated
+)
+
+select
+    interval_row.repository,
+    interval_row.tag,
+    interval_row.valid_from_earliest,
+    interval_row.valid_from,
+    interval_row.valid_to,
+    interval_row.digest,
+    interval_row.last_observed_at,
+    interval_row.observation_count,
+    interval_row.source,
+    interval_row.run_id,
+    interval_row.document,
+    interval_row.document_revision,
+from interval_row
+where interval_row.digest is not null

@@ -1,0 +1,3 @@
+-- One row per run and repository whose tags were listed.
+select listing.*,
+from journal.listing

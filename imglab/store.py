@@ -1,0 +1,421 @@
+"""
+The store: a DuckDB file derived from the journal. Deleting it is always safe.
+
+Each load makes a new file, `<data>/store/imglab-<generation>.duckdb`, from a copy of the newest one and the runs it
+lacks, and then moves the link `<data>/imglab.duckdb` to it. A published file never changes, so readers and the loader
+never wait for each other, and a load that dies leaves only a temporary file. A new name for each generation is needed
+because DuckDB gives the old file back for a path that any connection of the process still holds (2.0.0, 2026-10).
+This module is the only home of duckdb.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import fcntl
+import hashlib
+import os
+import re
+import shutil
+import threading
+import time
+from collections.abc import Iterator, Mapping
+from importlib import resources
+from pathlib import Path
+from typing import Any, Self
+
+import duckdb
+import polars as pl
+
+from imglab.errors import StoreBusy, StoreEmpty, StoreError, UsageError
+from imglab.journal import Journal, is_parquet, schema
+from imglab.records import RECORDS, Record
+
+STAGING = (
+    "stg_run",
+    "stg_listing",
+    "stg_tag_observation",
+    "stg_failure",
+    "stg_index_entry",
+    "stg_manifest",
+    "stg_layer",
+    "stg_config",
+    "stg_history",
+    "stg_blob",
+)
+
+
+@dataclasses.dataclass(frozen=True)
+class Derived:
+    """A table that SQL derives; a load replaces the rows whose `key` is in the table `touched`."""
+
+    name: str
+    key: tuple[str, ...]
+    touched: str | None
+    folder: str = "marts"
+
+
+MARTS = (
+    Derived("index_image", ("index_digest",), "touched_index"),
+    Derived("image", ("manifest_digest",), "touched_manifest"),
+    Derived("image_layer", ("manifest_digest",), "touched_manifest"),
+    Derived("tag_interval", ("repository", "tag"), "touched_tag"),
+    Derived("tag_image", ("repository", "tag"), "touched_tag"),
+)
+TOUCHED = ("touched_manifest", "touched_index", "touched_tag")
+CHECKS = ("overlapping_interval", "layer_sum", "orphan", "repeated_row")
+
+_SQL_TYPES = {
+    pl.String(): "varchar",
+    pl.Int64(): "bigint",
+    pl.Boolean(): "boolean",
+    pl.Binary(): "blob",
+    pl.Datetime("us", "UTC"): "timestamptz",
+    pl.List(pl.String()): "varchar[]",
+}
+_KEPT_GENERATIONS = 2
+_CONFIG: dict[str, str | bool | int | float | list[str]] = {"autoinstall_known_extensions": False}
+
+
+def read_sql(folder: str, name: str) -> str:
+    """The text of one packaged SQL file."""
+    return resources.files("imglab").joinpath("sql", folder, f"{name}.sql").read_text("utf-8")
+
+
+def read_macros() -> str:
+    """The packaged SQL macros."""
+    return resources.files("imglab").joinpath("sql", "macros.sql").read_text("utf-8")
+
+
+@dataclasses.dataclass(frozen=True)
+class Load:
+    """What one load did; `unreadable` names journal files that could not be read (their runs are left out)."""
+
+    runs: int
+    rows: int
+    seconds: float
+    is_rebuild: bool
+    unreadable: tuple[str, ...] = ()
+
+
+class Paths:
+    """Where things lie below the data folder."""
+
+    def __init__(self, data: Path) -> None:
+        self.data = data
+        self.journal = data / "journal"
+        self.store = data / "store"
+        self.link = data / "imglab.duckdb"
+
+    def published(self) -> Path | None:
+        """The newest published file, or None if there is none (never loaded, or deleted)."""
+        with contextlib.suppress(OSError):
+            return self.link.resolve(strict=True)
+        return None
+
+
+def load(data: Path, *, rebuild: bool = False, wait_seconds: float = 10.0) -> Load:
+    """
+    Bring the store up to the journal; with *rebuild* make it from nothing.
+
+    Raises StoreBusy if another process is loading for longer than *wait_seconds*, StoreError if the store cannot be
+    written. The journal is never touched.
+    """
+    started = time.monotonic()
+    paths = Paths(data)
+    with _loading(paths, wait_seconds):
+        journal = Journal(paths.journal)
+        base = None if rebuild else _usable_base(paths, journal)
+        wanted, unreadable = _readable_runs(journal)
+        new = sorted(set(wanted) - _loaded_runs(base))
+        if base and not new:
+            return Load(0, 0, time.monotonic() - started, False, unreadable)
+        rows = _publish(paths, journal, base, new)
+        return Load(len(new), rows, time.monotonic() - started, base is None, unreadable)
+
+
+@contextlib.contextmanager
+def _loading(paths: Paths, wait_seconds: float) -> Iterator[None]:
+    """Hold the right to load; the system frees it when the process ends, however it ends."""
+    try:
+        paths.store.mkdir(parents=True, exist_ok=True)
+        lock = (paths.store / "load.lock").open("w")
+    except OSError as error:
+        raise StoreError(f"cannot write the store in {paths.store}: {error.strerror}") from error
+    with lock:
+        deadline = time.monotonic() + wait_seconds
+        while True:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                break
+            except OSError:
+                if time.monotonic() > deadline:
+                    raise StoreBusy(
+                        f"another process is loading {paths.store}; nothing is lost: run `imglab load` later"
+                    ) from None
+                time.sleep(0.05)
+        try:
+            yield
+        except duckdb.Error as error:
+            raise StoreError(f"cannot load the store in {paths.store}: {_first_line(error)}") from error
+        except OSError as error:
+            raise StoreError(f"cannot write the store in {paths.store}: {error.strerror or error}") from error
+
+
+def _readable_runs(journal: Journal) -> tuple[list[str], tuple[str, ...]]:
+    """Names of runs whose every file can be read, and the files that cannot."""
+    readable, broken = [], []
+    for run_id in journal.run_ids():
+        bad = [path for record in RECORDS for path in journal.files(record, [run_id]) if not is_parquet(path)]
+        broken += [str(path) for path in bad]
+        if not bad:
+            readable.append(run_id)
+    return readable, tuple(broken)
+
+
+def _usable_base(paths: Paths, journal: Journal) -> Path | None:
+    """The published file, if this version of imglab can add to it and the journal still holds all its runs."""
+    published = paths.published()
+    if published is None:
+        return None
+    try:
+        with _connect(published, read_only=True) as connection:
+            definitions = connection.sql("select definition from store_definition").fetchall()
+            loaded = {run_id for (run_id,) in connection.sql("select run_id from loaded_run").fetchall()}
+    except duckdb.Error:
+        return None
+    return published if definitions == [(_definition(),)] and loaded <= set(journal.run_ids()) else None
+
+
+def _loaded_runs(base: Path | None) -> set[str]:
+    if base is None:
+        return set()
+    with _connect(base, read_only=True) as connection:
+        return {run_id for (run_id,) in connection.sql("select run_id from loaded_run").fetchall()}
+
+
+def _definition() -> str:
+    """Changes whenever the tables, views or marts of this version do: then the store is made again."""
+    parts = [read_macros(), repr(RECORDS), *(repr(schema(record)) for record in RECORDS)]
+    parts += [read_sql("staging", name) for name in STAGING]
+    parts += [read_sql("load", name) for name in ("document_source", *TOUCHED)]
+    parts += [read_sql(mart.folder, mart.name) for mart in MARTS]
+    return hashlib.sha256("\0".join(parts).encode()).hexdigest()
+
+
+def _publish(paths: Paths, journal: Journal, base: Path | None, new: list[str]) -> int:
+    """Make the next generation from *base* and the *new* runs, and move the link to it; return the rows read."""
+    for abandoned in paths.store.glob(".next*"):
+        abandoned.unlink()
+    temporary = paths.store / ".next.duckdb"
+    try:
+        if base:
+            shutil.copyfile(base, temporary)
+        with _connect(temporary) as connection:
+            if not base:
+                _create(connection)
+            rows = _load_runs(connection, journal, new)
+            connection.execute("checkpoint")
+        _sync(temporary)
+        generation = 1 + max((_generation(path) for path in paths.store.glob("imglab-*.duckdb")), default=0)
+        published = paths.store / f"imglab-{generation:08}.duckdb"
+        temporary.rename(published)
+    finally:
+        for abandoned in paths.store.glob(".next*"):
+            abandoned.unlink()
+    _move_link(paths, published)
+    for old in sorted(paths.store.glob("imglab-*.duckdb"), key=_generation)[:-_KEPT_GENERATIONS]:
+        old.unlink(missing_ok=True)
+    return rows
+
+
+def _generation(path: Path) -> int:
+    match = re.fullmatch(r"imglab-(\d+)\.duckdb", path.name)
+    return int(match[1]) if match else 0
+
+
+def _move_link(paths: Paths, published: Path) -> None:
+    temporary = paths.data / ".imglab.duckdb.next"
+    temporary.unlink(missing_ok=True)
+    temporary.symlink_to(published.relative_to(paths.data))
+    temporary.replace(paths.link)
+
+
+def _create(connection: duckdb.DuckDBPyConnection) -> None:
+    """Lay down empty journal tables, staging views and marts."""
+    connection.execute(read_macros())
+    connection.execute("create schema journal")
+    for record in RECORDS:
+        connection.execute(f"create table journal.{record.table} ({_columns(record)})")
+    connection.execute("create table store_definition as select $1 as definition", [_definition()])
+    connection.execute("create table loaded_run (run_id varchar primary key)")
+    connection.execute("create table document_source (digest varchar, run_id varchar)")
+    for name in STAGING:
+        connection.execute(f"create view {name} as {read_sql('staging', name)}")
+    _begin_touched(connection, [])
+    for mart in MARTS:
+        connection.execute(f"create table {mart.name} as {read_sql(mart.folder, mart.name)}")
+    _end_touched(connection)
+
+
+def _columns(record: type[Record]) -> str:
+    compressed = {"blob": " using compression zstd"}
+    types = {name: _SQL_TYPES[dtype] for name, dtype in schema(record).items()}
+    return ", ".join(f"{name} {kind}{compressed.get(kind, '')}" for name, kind in types.items())
+
+
+def _load_runs(connection: duckdb.DuckDBPyConnection, journal: Journal, new: list[str]) -> int:
+    """Read the files of the *new* runs and refresh what they touch, in one transaction; return the rows read."""
+    connection.execute("begin")
+    rows = sum(_copy_rows(connection, record, journal.files(record, new)) for record in RECORDS)
+    connection.execute("insert into loaded_run select unnest($1::varchar[])", [new])
+    _begin_touched(connection, new)
+    for mart in MARTS:
+        _refresh(connection, mart)
+    _end_touched(connection)
+    connection.execute("commit")
+    return rows
+
+
+def _copy_rows(connection: duckdb.DuckDBPyConnection, record: type[Record], files: list[Path]) -> int:
+    if not files:
+        return 0
+    names = [str(path) for path in files]
+    source = "read_parquet($1, union_by_name = true)"
+    described = connection.execute(f"describe select * from {source}", [names])  # noqa: S608
+    present = {row[0] for row in described.fetchall()}
+    columns = ", ".join(name for name in schema(record) if name in present)
+    inserted = connection.execute(
+        f"insert into journal.{record.table} ({columns}) select {columns} from {source}",  # noqa: S608
+        [names],
+    ).fetchone()
+    return int(inserted[0]) if inserted else 0
+
+
+def _begin_touched(connection: duckdb.DuckDBPyConnection, new: list[str]) -> None:
+    connection.execute("create temp table new_run as select unnest($1::varchar[]) as run_id", [new])
+    _refresh(connection, Derived("document_source", ("digest",), None, "load"))
+    for name in TOUCHED:
+        connection.execute(f"create temp table {name} as {read_sql('load', name)}")
+
+
+def _end_touched(connection: duckdb.DuckDBPyConnection) -> None:
+    for name in ("new_run", *TOUCHED):
+        connection.execute(f"drop table temp.{name}")
+
+
+def _refresh(connection: duckdb.DuckDBPyConnection, mart: Derived) -> None:
+    """Replace the rows of *mart* that its touched table names by what its SQL says now."""
+    connection.execute(f"create temp table fresh as {read_sql(mart.folder, mart.name)}")
+    touched = mart.touched or "fresh"
+    columns = ("digest",) if touched in ("touched_manifest", "touched_index") else mart.key
+    matches = " and ".join(
+        f"{mart.name}.{key} = {touched}.{column}" for key, column in zip(mart.key, columns, strict=True)
+    )
+    connection.execute(f"delete from {mart.name} using {touched} where {matches}")  # noqa: S608
+    connection.execute(f"insert into {mart.name} by name select * from fresh")  # noqa: S608
+    connection.execute("drop table temp.fresh")
+
+
+class Store:
+    """
+    Read access to the newest published store; follows it as runs are loaded.
+
+    A context manager. Safe to keep open for days: it never blocks a load.
+    """
+
+    def __init__(self, data: Path) -> None:
+        self._paths = Paths(data)
+        self._attached: Path | None = None
+        self._lock = threading.Lock()
+        self._is_closed_to_files = False
+        self._connection = _connect(":memory:")
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Let go of the published file."""
+        self._connection.close()
+
+    def query(self, name: str, parameters: Mapping[str, Any] | None = None) -> pl.DataFrame:
+        """The rows of the packaged query *name* over the newest store."""
+        return self.sql(read_sql("queries", name), parameters)
+
+    def check(self, name: str) -> pl.DataFrame:
+        """The rows of the packaged check *name*, which must not exist."""
+        return self.sql(read_sql("checks", name))
+
+    def sql(self, text: str, parameters: Mapping[str, Any] | None = None) -> pl.DataFrame:
+        """
+        The rows of one SELECT over the newest store.
+
+        Raises StoreEmpty if nothing was ever loaded, UsageError if the text is not a valid read-only query.
+        """
+        with self._lock:
+            self._follow()
+            try:
+                relation = self._connection.sql(text, params=dict(parameters or {}))
+                if relation is None:
+                    raise UsageError("only queries that return rows are possible here: the store is read-only")
+                return pl.DataFrame(relation)
+            except duckdb.Error as error:
+                raise UsageError(f"the query cannot be run: {_first_line(error)}") from error
+
+    def close_to_files(self) -> None:
+        """Refuse every access to other files from now on, for SQL that somebody typed."""
+        with self._lock:
+            self._follow()
+            self._connection.execute("set enable_external_access = false")
+            self._connection.execute("set lock_configuration = true")
+            self._is_closed_to_files = True
+
+    def _follow(self) -> None:
+        """Attach the newest published file unless it is attached already."""
+        if self._is_closed_to_files:
+            return
+        for attempt in range(20):
+            published = self._paths.published()
+            if published is None:
+                raise StoreEmpty(_nothing_loaded(self._paths))
+            if published == self._attached:
+                return
+            try:
+                self._connection.execute("use memory")
+                location = str(published).replace("'", "''")
+                self._connection.execute(f"attach or replace '{location}' as imglab (read_only)")
+                self._connection.execute("use imglab")
+            except duckdb.IOException:  # removed between reading the link and opening: two loads went by
+                time.sleep(0.01 * attempt)
+                continue
+            self._attached = published
+            return
+        raise StoreError(f"cannot open {self._paths.link}: delete it and run `imglab rebuild`")
+
+
+def _nothing_loaded(paths: Paths) -> str:
+    where = paths.data.absolute()
+    if Journal(paths.journal).run_ids():
+        return f"the store in {where} is not there, the journal is: run `imglab load`"
+    return f"nothing was ever loaded into {where}: try `imglab demo`, `imglab snapshot REFERENCE` or `imglab import`"
+
+
+def _connect(path: Path | str, *, read_only: bool = False) -> duckdb.DuckDBPyConnection:
+    connection = duckdb.connect(str(path), read_only=read_only, config=_CONFIG)
+    connection.execute("set timezone = 'UTC'")
+    return connection
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).strip().splitlines()[0]
+
+
+def _sync(path: Path) -> None:
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
