@@ -9,11 +9,17 @@ time, layers named twice, sizes that do not fit, and documents that are an index
 
 from __future__ import annotations
 
+import base64
 import hashlib
+import json
 import re
 from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
+from typing import Any
 
-from imglab.errors import InvalidReference
+from imglab.errors import InvalidReference, ParseError
+from imglab.records import Config, History, IndexEntry, Layer, Manifest, Record
+from imglab.steps import instruction, step_label
 
 DOCKER_HUB = "docker.io"
 NAME_LENGTH = 255
@@ -231,3 +237,405 @@ class Platform:
 
     def __str__(self) -> str:
         return "/".join(filter(None, (self.os, self.architecture, self.variant)))
+
+
+# --- documents -------------------------------------------------------------------------------------------------------
+
+OCI_INDEX = "application/vnd.oci.image.index.v1+json"
+OCI_MANIFEST = "application/vnd.oci.image.manifest.v1+json"
+DOCKER_LIST = "application/vnd.docker.distribution.manifest.list.v2+json"
+DOCKER_MANIFEST = "application/vnd.docker.distribution.manifest.v2+json"
+SCHEMA1 = "application/vnd.docker.distribution.manifest.v1+json"
+SCHEMA1_SIGNED = "application/vnd.docker.distribution.manifest.v1+prettyjws"
+INDEX_TYPES = frozenset({OCI_INDEX, DOCKER_LIST})
+MANIFEST_TYPES = (OCI_INDEX, OCI_MANIFEST, DOCKER_LIST, DOCKER_MANIFEST, SCHEMA1_SIGNED, SCHEMA1)  # what to ask for
+CONFIG_TYPES = frozenset({"application/vnd.oci.image.config.v1+json", "application/vnd.docker.container.image.v1+json"})
+EMPTY_TYPE = "application/vnd.oci.empty.v1+json"
+
+_FOREIGN_TYPE = re.compile(r"\.(?:foreign|nondistributable)\.")
+_IN_TOTO = "application/vnd.in-toto+json"
+_ATTESTATION_TYPE = "application/vnd.docker.attestation.manifest.v1+json"
+_ATTESTS = ("vnd.docker.reference.type", "attestation-manifest")
+_ATTESTED = "vnd.docker.reference.digest"
+_LARGEST = 2**63 - 1
+_EARLIEST_YEAR = 1970  # Go's zero time and the epoch's own past say nothing
+
+
+@dataclass(frozen=True, slots=True)
+class Child:
+    """A document that another one names, to be fetched next."""
+
+    digest: str
+    media_type: str | None = None
+    size: int | None = None
+    platform: Platform | None = None
+    attests_digest: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Document:
+    """What an index or manifest says: its rows, and the documents that it names."""
+
+    kind: str  # index, image, attestation, artifact, schema1
+    records: tuple[Record, ...]
+    children: tuple[Child, ...] = ()  # manifests of an index whose media type is one of a manifest, or not given
+    config: Child | None = None  # only of an image
+
+
+def parse_manifest(body: bytes, *, digest: str, media_type: str | None) -> Document:
+    """
+    The rows of an index, image manifest, attestation, artifact or schema 1 manifest.
+
+    *media_type* is what the source said of it (its parameters do not count). Raises ParseError.
+    """
+    document = _read_json(body, digest)
+    stated = _text(document, "mediaType", digest)
+    given = media_type.partition(";")[0].strip().lower() if media_type else None
+    if stated and given in MANIFEST_TYPES and stated != given:
+        raise ParseError(digest, "mediaType", f"must be {given}, as the source said, not {_shown(stated)}")
+    is_index = document.get("manifests") is not None
+    if is_index and any(document.get(key) is not None for key in ("layers", "config", "fsLayers")):
+        raise ParseError(digest, "manifests", "must not stand beside layers, config or fsLayers")
+    kind = stated or given
+    if kind in {SCHEMA1, SCHEMA1_SIGNED} or document.get("schemaVersion") == 1:
+        return _parse_schema1(document, digest, kind)
+    if is_index or kind in INDEX_TYPES:
+        if any(document.get(key) is not None for key in ("layers", "config", "fsLayers")):
+            raise ParseError(digest, "mediaType", "is that of an index, so layers and config must not be there")
+        return _parse_index(document, digest, kind)
+    return _parse_image(document, digest, kind)
+
+
+def _parse_index(document: dict[str, Any], digest: str, media_type: str | None) -> Document:
+    entries = [
+        _index_entry(entry, digest, position) for position, entry in enumerate(_objects(document, "manifests", digest))
+    ]
+    row = Manifest(
+        digest=digest,
+        media_type=media_type,
+        kind="index",
+        artifact_type=_text(document, "artifactType", digest),
+        subject_digest=_subject(document, digest),
+    )
+    children = tuple(
+        Child(
+            entry.manifest_digest,
+            entry.media_type,
+            entry.manifest_bytes,
+            _platform(entry),
+            entry.attests_digest,
+        )
+        for entry in entries
+        if entry.media_type is None or entry.media_type in MANIFEST_TYPES
+    )
+    return Document("index", (row, *entries), children)
+
+
+def _platform(entry: IndexEntry) -> Platform | None:
+    if entry.os is None and entry.architecture is None:
+        return None
+    return Platform.normalised(entry.os, entry.architecture, entry.variant, entry.os_version)
+
+
+def _index_entry(entry: dict[str, Any], index_digest: str, position: int) -> IndexEntry:
+    place = f"manifests[{position}]"
+    platform = _object(entry, "platform", index_digest, place)
+    annotations = _object(entry, "annotations", index_digest, place)
+    key, value = _ATTESTS
+    artifact_type = _text(entry, "artifactType", index_digest, place)
+    attests = (
+        annotations.get(_ATTESTED) if annotations.get(key) == value or artifact_type == _ATTESTATION_TYPE else None
+    )
+    return IndexEntry(
+        index_digest=index_digest,
+        position=position,
+        manifest_digest=_digest(entry, index_digest, place),
+        media_type=_text(entry, "mediaType", index_digest, place),
+        manifest_bytes=_size(entry, index_digest, place),
+        os=_text(platform, "os", index_digest, place),
+        architecture=_text(platform, "architecture", index_digest, place),
+        variant=_text(platform, "variant", index_digest, place),
+        os_version=_text(platform, "os.version", index_digest, place),
+        os_features=_texts(platform, "os.features", index_digest, place),
+        features=_texts(platform, "features", index_digest, place),
+        attests_digest=attests if isinstance(attests, str) else None,
+        artifact_type=artifact_type,
+    )
+
+
+def _parse_image(document: dict[str, Any], digest: str, media_type: str | None) -> Document:
+    if document.get("layers") is None and document.get("config") is None:
+        raise ParseError(digest, "", "must hold manifests, or config and layers")
+    config = _object(document, "config", digest)
+    layers = [_layer(layer, digest, i) for i, layer in enumerate(_objects(document, "layers", digest))]
+    config_type = _text(config, "mediaType", digest, "config")
+    artifact_type = _text(document, "artifactType", digest)
+    kind = _kind(artifact_type, config_type, layers)
+    child = Child(_digest(config, digest, "config"), config_type, _size(config, digest, "config")) if config else None
+    sizes = [layer.compressed_bytes for layer in layers]
+    row = Manifest(
+        digest=digest,
+        media_type=media_type,
+        kind=kind,
+        config_digest=child.digest if child else None,
+        artifact_type=artifact_type,
+        subject_digest=_subject(document, digest),
+        layer_count=len(layers),
+        compressed_bytes=_sum(sizes, digest),
+    )
+    return Document(kind, (row, *layers), config=child if kind == "image" else None)
+
+
+def _kind(artifact_type: str | None, config_type: str | None, layers: list[Layer]) -> str:
+    """Attestations first: BuildKit gives them the config of an image, or an artifact type and an empty config."""
+    if artifact_type == _ATTESTATION_TYPE or (layers and all(layer.media_type == _IN_TOTO for layer in layers)):
+        return "attestation"
+    return "artifact" if artifact_type or config_type not in CONFIG_TYPES else "image"
+
+
+def _layer(layer: dict[str, Any], manifest_digest: str, position: int) -> Layer:
+    place = f"layers[{position}]"
+    media_type = _text(layer, "mediaType", manifest_digest, place)
+    return Layer(
+        manifest_digest=manifest_digest,
+        position=position,
+        digest=_digest(layer, manifest_digest, place),
+        media_type=media_type,
+        compressed_bytes=_size(layer, manifest_digest, place),
+        foreign_urls=_texts(layer, "urls", manifest_digest, place),
+        is_foreign=bool(media_type and _FOREIGN_TYPE.search(media_type)),
+    )
+
+
+def _sum(sizes: list[int | None], digest: str) -> int | None:
+    if None in sizes:
+        return None
+    total = sum(size for size in sizes if size is not None)
+    if total > _LARGEST:
+        raise ParseError(digest, "layers", "must add up to less than 2^63 bytes")
+    return total
+
+
+def _subject(document: dict[str, Any], digest: str) -> str | None:
+    subject = _object(document, "subject", digest)
+    return _digest(subject, digest, "subject") if subject else None
+
+
+# --- schema 1 --------------------------------------------------------------------------------------------------------
+
+
+def signed_payload(body: bytes) -> bytes:
+    """
+    The part of a signed schema 1 manifest that its digest is about; any other body as it is.
+
+    Docker's registry names these manifests by the digest of what was signed, not of the bytes that it sends.
+    """
+    if b'"signatures"' not in body:
+        return body
+    try:
+        protected = json.loads(body)["signatures"][0]["protected"]
+        frame = json.loads(_unpadded(protected))
+        return body[: int(frame["formatLength"])] + _unpadded(frame["formatTail"])
+    except (ValueError, LookupError, TypeError, RecursionError, OverflowError):
+        return body
+
+
+def _unpadded(text: str) -> bytes:
+    return base64.urlsafe_b64decode(text + "=" * (-len(text) % 4))
+
+
+def _parse_schema1(document: dict[str, Any], digest: str, media_type: str | None) -> Document:
+    """What can be read of an old manifest; its newest layer stands first there, its base first here."""
+    layers, config_digest, steps = _schema1_layers(document, digest), None, list[Record]()
+    try:
+        steps = _schema1_history(document)
+        config_digest = steps[0].digest if steps and isinstance(steps[0], Config) else None
+    except (ParseError, ValueError, LookupError, TypeError, RecursionError):
+        steps = []
+    row = Manifest(
+        digest=digest,
+        media_type=media_type or (SCHEMA1_SIGNED if document.get("signatures") else SCHEMA1),
+        kind="schema1",
+        config_digest=config_digest,
+        layer_count=len(layers) if layers else None,
+    )
+    return Document("schema1", (row, *layers, *steps))
+
+
+def _schema1_layers(document: dict[str, Any], digest: str) -> list[Layer]:
+    found = document.get("fsLayers")
+    sums = [layer.get("blobSum") for layer in found if isinstance(layer, dict)] if isinstance(found, list) else []
+    if not all(isinstance(text, str) and _is_digest(text) for text in sums):
+        return []
+    return [Layer(digest, position, str(text)) for position, text in enumerate(reversed(sums))]
+
+
+def _schema1_history(document: dict[str, Any]) -> list[Record]:
+    entries = [
+        _read_json(entry["v1Compatibility"].encode(), "v1Compatibility") for entry in reversed(document["history"])
+    ]
+    newest = entries[-1]
+    key = f"v1:{newest['id']}"
+    config = _config_row(newest, key)
+    steps = []
+    for position, entry in enumerate(entries):
+        inner = _object(entry, "container_config", key)
+        command = " ".join(_texts(inner, "Cmd", key) or [])
+        is_empty = entry.get("throwaway")
+        steps.append(_history_row(key, position, {**entry, "created_by": command or None, "empty_layer": is_empty}))
+    return [config, *steps]
+
+
+# --- configs ---------------------------------------------------------------------------------------------------------
+
+
+def parse_config(body: bytes, *, digest: str) -> list[Record]:
+    """The Config row of an image config and one History row for each of its build steps. Raises ParseError."""
+    document = _read_json(body, digest)
+    rows: list[Record] = [_config_row(document, digest)]
+    rows += [_history_row(digest, i, entry) for i, entry in enumerate(_objects(document, "history", digest))]
+    return rows
+
+
+def _config_row(document: dict[str, Any], digest: str) -> Config:
+    inner = _object(document, "config", digest)
+    rootfs = _object(document, "rootfs", digest)
+    labels = _object(inner, "Labels", digest, "config")
+    return Config(
+        digest=digest,
+        os=_text(document, "os", digest),
+        architecture=_text(document, "architecture", digest),
+        variant=_text(document, "variant", digest),
+        os_version=_text(document, "os.version", digest),
+        created_at=parse_time(document.get("created")),
+        docker_version=_text(document, "docker_version", digest),
+        entrypoint=_texts(inner, "Entrypoint", digest, "config"),
+        cmd=_texts(inner, "Cmd", digest, "config"),
+        shell=_texts(inner, "Shell", digest, "config"),
+        env=_texts(inner, "Env", digest, "config"),
+        labels=[_storable(f"{name}={'' if value is None else value}") for name, value in sorted(labels.items())]
+        or None,
+        working_dir=_text(inner, "WorkingDir", digest, "config"),
+        user=_text(inner, "User", digest, "config"),
+        diff_ids=_texts(rootfs, "diff_ids", digest, "rootfs"),
+    )
+
+
+def _history_row(digest: str, position: int, entry: dict[str, Any]) -> History:
+    place = f"history[{position}]"
+    created_by = _text(entry, "created_by", digest, place)
+    is_empty = entry.get("empty_layer")
+    return History(
+        config_digest=digest,
+        position=position,
+        created_at=parse_time(entry.get("created")),
+        created_by=created_by,
+        comment=_text(entry, "comment", digest, place),
+        author=_text(entry, "author", digest, place),
+        is_empty_layer=is_empty if isinstance(is_empty, bool) else False,
+        instruction=instruction(created_by) if created_by else None,
+        step_label=step_label(created_by) if created_by else None,
+    )
+
+
+# --- values ----------------------------------------------------------------------------------------------------------
+
+_TIME = re.compile(
+    r"(\d{4})-(\d\d)-(\d\d)[Tt ](\d\d):(\d\d):(\d\d)(?:\.(\d{1,20}))?\s*([Zz]|[+-]\d\d:?\d\d)?", re.ASCII
+)
+
+
+def parse_time(value: object) -> datetime | None:
+    """The UTC instant of an RFC 3339 text, cut to microseconds; None if it is none, or Go's zero time."""
+    match = _TIME.fullmatch(value.strip()) if isinstance(value, str) else None
+    if not match:
+        return None
+    year, month, day, hour, minute, second = (int(part) for part in match.groups()[:6])
+    zone = match[8] or "Z"
+    try:
+        offset = timedelta(0)
+        if zone not in "Zz":
+            offset = timedelta(hours=int(zone[1:3]), minutes=int(zone[-2:])) * (-1 if zone[0] == "-" else 1)
+        fraction = int(f"{match[7] or '0':0<6}"[:6])
+        moment = datetime(year, month, day, hour, minute, min(second, 59), fraction, tzinfo=UTC) - offset
+    except (ValueError, OverflowError):
+        return None
+    return moment if moment.year >= _EARLIEST_YEAR else None
+
+
+def _read_json(body: bytes, source: str) -> dict[str, Any]:
+    try:
+        document = json.loads(body.decode())
+    except UnicodeDecodeError:
+        raise ParseError(source, "", "must be UTF-8") from None
+    except RecursionError:
+        raise ParseError(source, "", "must not be nested so deeply") from None
+    except ValueError as error:
+        raise ParseError(source, "", f"must be JSON ({error})") from None
+    if not isinstance(document, dict):
+        raise ParseError(source, "", "must be a JSON object")
+    return document
+
+
+def _inside(place: str, key: str) -> str:
+    return f"{place}.{key}" if place else key
+
+
+def _text(document: dict[str, Any], key: str, source: str, place: str = "") -> str | None:
+    """The text at *key*; None if it is missing, null or empty, which mean the same in these formats."""
+    value = document.get(key)
+    if value is not None and not isinstance(value, str):
+        raise ParseError(source, _inside(place, key), "must be text")
+    return _storable(value) or None if value else None
+
+
+def _storable(text: str) -> str:
+    """*text* with lone surrogates, which JSON can write and no table can hold, replaced."""
+    return text.encode("utf-8", "replace").decode() if not text.isascii() else text
+
+
+def _texts(document: dict[str, Any], key: str, source: str, place: str = "") -> list[str] | None:
+    value = document.get(key)
+    if isinstance(value, str):  # configs by hand write `"Cmd": "x"`; docker takes it as one word
+        return [_storable(value)]
+    if value is not None and not (isinstance(value, list) and all(isinstance(item, str) for item in value)):
+        raise ParseError(source, _inside(place, key), "must be a list of text")
+    return [_storable(item) for item in value] if value is not None else None
+
+
+def _object(document: dict[str, Any], key: str, source: str, place: str = "") -> dict[str, Any]:
+    value = document.get(key)
+    if value is not None and not isinstance(value, dict):
+        raise ParseError(source, _inside(place, key), "must be an object")
+    return value or {}
+
+
+def _objects(document: dict[str, Any], key: str, source: str) -> list[dict[str, Any]]:
+    value = document.get(key)
+    if value is not None and not (isinstance(value, list) and all(isinstance(item, dict) for item in value)):
+        raise ParseError(source, key, "must be a list of objects")
+    return value or []
+
+
+def _digest(descriptor: dict[str, Any], source: str, place: str) -> str:
+    text = _text(descriptor, "digest", source, place)
+    if text is None or not _is_digest(text):
+        raise ParseError(source, f"{place}.digest", "must be a digest, such as sha256: and 64 lower-case hex digits")
+    return text
+
+
+def _is_digest(text: str) -> bool:
+    try:
+        check_digest(text)
+    except InvalidReference:
+        return False
+    return True
+
+
+def _size(descriptor: dict[str, Any], source: str, place: str) -> int | None:
+    size = descriptor.get("size")
+    if size is None:
+        return None
+    if not isinstance(size, int) or isinstance(size, bool) or not 0 <= size <= _LARGEST:
+        raise ParseError(source, f"{place}.size", "must be a whole number of bytes from 0 to 2^63 - 1")
+    return size
