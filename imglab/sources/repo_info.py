@@ -1,0 +1,721 @@
+"""
+Pages of docker-library/repo-info, `repos/<image>/remote/<tag>.md`: one tag with its platforms, steps and layers.
+
+Reference: https://github.com/docker-library/repo-info (its `scan-remote` scripts write the pages). Last seen to hold in
+September 2026, for every form since September 2016. Oddities met in real data:
+
+- Until September 2017 a page has one pull digest, which is that of the image's manifest; its one section has none.
+- Total sizes and layer sizes below 1,000 bytes have no parenthesis: `977.0 B`. Layers always add up to the total.
+- The instruction of a step may run over several lines, and a line `# ARGS: A=b` may stand before it.
+- Layers kept elsewhere (foreign) often lack `Last Modified`; some images name a layer twice.
+- Schema 1 images have an `Image ID` without `sha256:`.
+- A platform's `Manifest MIME` still says Docker schema 2 where the manifest is an OCI one: it is kept as stated.
+- Attestations are sections for `unknown; unknown`, without steps and with in-toto layers.
+- A tag that could not be found has a page that says `**does not exist** (yet?)`, and one page was empty.
+- Steps and layers have no link between them, and pages do not say which steps made a layer.
+"""
+
+from __future__ import annotations
+
+import functools
+import json
+import re
+from collections.abc import Callable, Collection, Container, Iterator
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+
+from imglab.errors import InvalidReference, ParseError, UsageError
+from imglab.gitlog import Change, Documents, Version, unread
+from imglab.oci import Reference
+from imglab.records import Config, Failure, History, IndexEntry, Layer, Manifest, Record, TagObservation
+from imglab.steps import instruction, step_label
+
+# --- what a page shows -----------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class PagePlatform:
+    """A platform in the page's words: `linux; arm variant v7`, `windows version 10.0.14393.2007; amd64`."""
+
+    os: str
+    architecture: str
+    variant: str | None = None
+    os_version: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class PageStep:
+    """A dated step; `text` has the lines below the date as they stand, `# ARGS:` too; None if there are none."""
+
+    created_at: datetime
+    text: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class PageLayer:
+    """A layer; `last_modified_at` is None where the page leaves it out."""
+
+    digest: str
+    last_modified_at: datetime | None
+    compressed_bytes: int
+    media_type: str
+
+
+@dataclass(frozen=True, slots=True)
+class PageImage:
+    """What a section says about its image. `digest` is None in the old form, where only the page has one."""
+
+    digest: str | None
+    docker_version: str | None
+    media_type: str
+    compressed_bytes: int
+    image_id: str  # as stated: sha256:…, or the bare digits of a schema 1 image
+    entrypoint: tuple[str, ...] | None
+    cmd: tuple[str, ...] | None
+    shell: tuple[str, ...] | None
+    steps: tuple[PageStep, ...]
+    layers: tuple[PageLayer, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class PageSection:
+    """One platform of the page, with its place among all sections (those that cannot be read included)."""
+
+    position: int
+    platform: PagePlatform
+    image: PageImage
+
+
+@dataclass(frozen=True, slots=True)
+class Defect:
+    """A part of a page that is not what it should be, and was left out."""
+
+    line: int  # from 1
+    kind: str  # sum-mismatch, truncated, unreadable
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """Everything a page shows, in its order."""
+
+    name: str  # as in the heading: python, owner/name
+    tag: str
+    digest: str | None = None  # None where the tag does not exist
+    media_type: str | None = None
+    has_platform_count: bool = False  # `Platforms: 8` rather than `Platforms:`
+    platforms: tuple[PagePlatform, ...] = ()
+    sections: tuple[PageSection, ...] = ()
+    defects: tuple[Defect, ...] = ()
+
+    @property
+    def is_absent(self) -> bool:
+        """Whether the page says that there is no such tag."""
+        return self.digest is None
+
+    @property
+    def is_index(self) -> bool:
+        """Whether the page's digest is that of an index, and not of its one image."""
+        return self.media_type is not None or any(section.image.digest for section in self.sections)
+
+
+# --- parsing ---------------------------------------------------------------------------------------------------------
+
+_DIGEST = r"(sha256:[0-9a-f]{64}|sha512:[0-9a-f]{128})"
+_HEADING = re.compile(r"## `([^`\s]+):([^`:\s]+)`")
+_PULL = re.compile(rf"\$ docker pull ([^\s@]+)@{_DIGEST}")
+_MEDIA_TYPE = re.compile(r"-\tManifest MIME: `([^`]+)`")
+_PLATFORMS = re.compile(r"-\tPlatforms:(?: (\d{1,6}))?")
+_PLATFORM_TEXT = r"(\S+)(?: version (\S+))?; (\S+)(?: variant (\S+))?"
+_PLATFORM = re.compile(rf"\t-\t{_PLATFORM_TEXT}")
+_SECTION_HEADING = re.compile(rf"([^`\s]+)` - {_PLATFORM_TEXT}")
+_DOCKER_VERSION = re.compile(r"-\tDocker Version: (.*)")
+_SIZE_TEXT = r"(?:\d+\.\d [KMGT]B \((\d{1,18}) bytes\)|(\d{1,3})\.0 B)"
+_TOTAL = re.compile(rf"-\tTotal Size: \*\*{_SIZE_TEXT}\*\*  ")
+_IMAGE_ID = re.compile(rf"-\tImage ID: `({_DIGEST[1:-1]}|[0-9a-f]{{64}})`")
+_ENTRYPOINT = re.compile(r"-\tEntrypoint: `(.*)`")
+_CMD = re.compile(r"-\tDefault Command: `(.*)`")
+_SHELL = re.compile(r"-\t`SHELL`: `(.*)`")
+_DATE_TEXT = r"([A-Z][a-z]{2}, \d\d [A-Z][a-z]{2} \d{4} \d\d:\d\d:\d\d GMT)"
+_STEP_DATE = re.compile(rf"# {_DATE_TEXT}")
+_LAYER = re.compile(rf"\t-\t`{_DIGEST}`  ")
+_LAST_MODIFIED = re.compile(rf"\t\tLast Modified: {_DATE_TEXT}  ")
+_LAYER_SIZE = re.compile(rf"\t\tSize: {_SIZE_TEXT}  ")
+_LAYER_MEDIA_TYPE = re.compile(r"\t\tMIME: (\S+)")
+_NOT_UTF8 = re.compile("[\udc80-\udcff]")
+
+_TRANSFER_SIZE = "\t(compressed transfer size, not on-disk size)"
+_ABSENT = "**does not exist** (yet?)"
+_SECTION_MARK = "\n\n### `"
+_MONTHS = {name: number for number, name in enumerate("Jan Feb Mar Apr May Jun Jul Aug Sep Oct Nov Dec".split(), 1)}
+
+
+class _Broken(Exception):
+    """A line that is not what it should be; becomes a ParseError or a Defect once its place in the page is known."""
+
+    def __init__(self, line: int, expectation: str, kind: str = "unreadable") -> None:
+        super().__init__(expectation)
+        self.line = line  # from 0, in the part being read
+        self.expectation = expectation
+        self.kind = kind
+
+
+class _Lines:
+    """Lines read one after the other."""
+
+    def __init__(self, text: str) -> None:
+        self.lines = text.split("\n")
+        self.at = 0
+
+    def maybe(self, pattern: re.Pattern[str]) -> re.Match[str] | None:
+        """The match of the next line, which is then behind us; None if it does not match."""
+        match = pattern.fullmatch(self.lines[self.at]) if self.at < len(self.lines) else None
+        self.at += match is not None
+        return match
+
+    def expect(self, pattern: re.Pattern[str], what: str) -> re.Match[str]:
+        """The match of the next line; raises _Broken with *what* should stand there."""
+        match = self.maybe(pattern)
+        if match is None:
+            raise self.broken(what)
+        return match
+
+    def literal(self, *expected: str) -> None:
+        """Pass over exactly these lines."""
+        for line in expected:
+            if self.at >= len(self.lines) or self.lines[self.at] != line:
+                raise self.broken(repr(line) if line else "an empty line")
+            self.at += 1
+
+    def starts(self, *expected: str) -> bool:
+        """Whether these lines come next; they stay ahead."""
+        return tuple(self.lines[self.at : self.at + len(expected)]) == expected
+
+    def is_over(self) -> bool:
+        """Whether all lines are behind us."""
+        return self.at >= len(self.lines)
+
+    def broken(self, what: str) -> _Broken:
+        """The next line is not *what* it should be."""
+        if self.is_over():
+            return _Broken(max(self.at - 1, 0), f"ends where it should have {what}", "truncated")
+        return _Broken(self.at, f"should be {what}")
+
+
+def parse_page(body: bytes, *, source: str) -> Page:
+    """
+    What the page *body* says; sections that cannot be trusted are left out and named in `defects`.
+
+    Layers of every section add up to its total. *source* names the document in errors.
+    Raises ParseError if *body* is no such page, or its head cannot be read.
+    """
+    text = _decoded(body)
+    is_whole = text.endswith("\n")
+    head, *parts = text.removesuffix("\n").split(_SECTION_MARK)
+    try:
+        if not body:
+            raise _Broken(0, "the document is empty")
+        _check_utf8(head)
+        page = _parse_head(_Lines(head))
+        if not parts and not is_whole:
+            raise _Broken(head.count("\n"), "is cut off: the page does not end with a line feed")
+    except _Broken as broken:
+        raise ParseError(source, f"line {broken.line + 1}", broken.expectation) from None
+    return _with_sections(page, head, parts, is_whole)
+
+
+def _decoded(body: bytes) -> str:
+    """The text of *body*; bytes that are not UTF-8 are marked, so that only their part of the page is lost."""
+    try:
+        return body.decode("utf-8")
+    except UnicodeDecodeError:
+        return body.decode("utf-8", "surrogateescape")
+
+
+def _check_utf8(text: str) -> None:
+    foreign = _NOT_UTF8.search(text)
+    if foreign:
+        raise _Broken(text.count("\n", 0, foreign.start()), "is not UTF-8")
+
+
+def _parse_head(lines: _Lines) -> Page:
+    heading = lines.expect(_HEADING, "the heading ## `image:tag` of a repo-info page")
+    name, tag = heading.groups()
+    if _reference(f"{name}:{tag}") is None:
+        raise _Broken(0, "should be a heading that names a repository and a tag")
+    lines.literal("")
+    if lines.starts(_ABSENT):
+        lines.at += 1
+        if not lines.is_over():
+            raise lines.broken("the end of a page without a tag")
+        return Page(name, tag)
+    digest = _parse_pull(lines, name)
+    media_type = lines.maybe(_MEDIA_TYPE)
+    counted = lines.expect(_PLATFORMS, "the list of platforms")
+    platforms = _parse_platforms(lines)
+    if counted[1] is not None and int(counted[1]) != len(platforms):
+        raise _Broken(lines.at - 1, f"should be the last of {counted[1]} platforms, not of {len(platforms)}")
+    return Page(name, tag, digest, media_type and media_type[1], counted[1] is not None, platforms)
+
+
+def _parse_pull(lines: _Lines, name: str | None) -> str:
+    """The digest in the console block that comes next, whose repository is *name* if that is given."""
+    lines.literal("```console")
+    pull = lines.expect(_PULL, "docker pull with a digest")
+    if name is not None and pull[1] != name:
+        lines.at -= 1
+        raise lines.broken(f"docker pull of {name}")
+    lines.literal("```", "")
+    return pull[2]
+
+
+def _parse_platforms(lines: _Lines) -> tuple[PagePlatform, ...]:
+    platforms = []
+    while match := lines.maybe(_PLATFORM):
+        platforms.append(_platform(*match.groups()))
+    if not lines.is_over():
+        raise lines.broken("a platform, such as linux; amd64")
+    return tuple(platforms)
+
+
+def _platform(os: str, os_version: str | None, architecture: str, variant: str | None) -> PagePlatform:
+    return PagePlatform(os, architecture, variant, os_version)
+
+
+def _with_sections(page: Page, head: str, parts: list[str], is_whole: bool) -> Page:
+    """*page* with its sections, and with a defect for each that is broken or not there."""
+    sections, defects = [], []
+    for position, part in enumerate(parts):
+        try:
+            sections.append(_parse_section(page, position, part))
+            if position == len(parts) - 1 and not is_whole:
+                sections.pop()
+                raise _Broken(part.count("\n"), "is cut off: the page does not end with a line feed", "truncated")
+        except _Broken as broken:
+            # The mark between two parts is three lines, of which the last begins the next part.
+            before = sum(chunk.count("\n") + 2 for chunk in (head, *parts[:position]))
+            defects.append(Defect(before + broken.line + 1, broken.kind, broken.expectation))
+    if len(parts) < len(page.platforms):
+        line = sum(chunk.count("\n") + 2 for chunk in (head, *parts)) - 1
+        message = f"the page ends after {len(parts)} of {len(page.platforms)} platforms"
+        defects.append(Defect(line, "truncated", message))
+    return replace(page, sections=tuple(sections), defects=tuple(defects))
+
+
+def _parse_section(page: Page, position: int, part: str) -> PageSection:
+    """The section of *page* whose text after `### ` and the backtick is *part*; raises _Broken."""
+    heading, _, rest = part.partition("\n")
+    match = _SECTION_HEADING.fullmatch(heading)
+    if match is None:
+        raise _Broken(0, "should be the heading ### `image:tag` - os; architecture")
+    platform = _platform(*match.groups()[1:])
+    if match[1] != f"{page.name}:{page.tag}":
+        raise _Broken(0, f"should be a heading of {page.name}:{page.tag}")
+    if position >= len(page.platforms) or page.platforms[position] != platform:
+        raise _Broken(0, "is another platform than the list has at this place")
+    try:
+        name, image = _parse_image(rest)
+    except _Broken as broken:
+        broken.line += 1
+        raise
+    if name not in (None, page.name):
+        raise _Broken(3, f"should be docker pull of {page.name}")
+    if image.digest is None and (page.media_type is not None or len(page.platforms) > 1):
+        raise _Broken(1, "should be followed by docker pull with the digest of this platform")
+    return PageSection(position, platform, image)
+
+
+# The tags of one build share their sections: of the 40,101 in a real history 3,858 differ.
+@functools.lru_cache(maxsize=2048)
+def _parse_image(text: str) -> tuple[str | None, PageImage]:
+    """The repository that the pull line names (None without one) and the rest of a section below its heading."""
+    _check_utf8(text)
+    lines = _Lines(text)
+    lines.literal("")
+    name, digest = _parse_own_pull(lines)
+    docker_version = lines.maybe(_DOCKER_VERSION)
+    media_type = lines.expect(_MEDIA_TYPE, "the manifest's media type")[1]
+    total = _size(lines.expect(_TOTAL, "the total size"))
+    lines.literal(_TRANSFER_SIZE)
+    image_id = lines.expect(_IMAGE_ID, "the image's ID")[1]
+    entrypoint, cmd, shell = (_parse_words(lines, pattern) for pattern in (_ENTRYPOINT, _CMD, _SHELL))
+    lines.literal("", "```dockerfile")
+    steps = _parse_steps(lines)
+    lines.literal("```", "", "-\tLayers:")
+    at_layers = lines.at
+    layers = _parse_layers(lines)
+    found = sum(layer.compressed_bytes for layer in layers)
+    if found != total:
+        raise _Broken(at_layers - 1, f"layers add up to {found:,} bytes, stated are {total:,}", "sum-mismatch")
+    version = docker_version and docker_version[1]
+    image = PageImage(digest, version, media_type, total, image_id, entrypoint, cmd, shell, steps, layers)
+    return name, image
+
+
+def _parse_own_pull(lines: _Lines) -> tuple[str | None, str | None]:
+    if not lines.starts("```console"):
+        return None, None
+    name = _PULL.fullmatch(lines.lines[lines.at + 1]) if lines.at + 1 < len(lines.lines) else None
+    return name and name[1], _parse_pull(lines, None)
+
+
+def _parse_words(lines: _Lines, pattern: re.Pattern[str]) -> tuple[str, ...] | None:
+    """The JSON list of text in the line that comes next; None if it is another line."""
+    match = lines.maybe(pattern)
+    if match is None:
+        return None
+    try:
+        words = json.loads(match[1])
+        if isinstance(words, list) and all(isinstance(word, str) and word.encode() is not None for word in words):
+            return tuple(words)
+    except (ValueError, RecursionError):
+        pass
+    lines.at -= 1
+    raise lines.broken("a JSON list of text")
+
+
+def _parse_steps(lines: _Lines) -> tuple[PageStep, ...]:
+    steps = []
+    while not lines.starts("```", "", "-\tLayers:"):
+        created_at = _date(lines, lines.expect(_STEP_DATE, "the date of a step"))
+        first = lines.at
+        while not (lines.is_over() or lines.starts("```", "", "-\tLayers:") or _is_step_date(lines.lines[lines.at])):
+            lines.at += 1
+        text = "\n".join(lines.lines[first : lines.at]) if lines.at > first else None
+        steps.append(PageStep(created_at, text))
+    return tuple(steps)
+
+
+def _is_step_date(line: str) -> bool:
+    return line.startswith("# ") and _STEP_DATE.fullmatch(line) is not None
+
+
+def _parse_layers(lines: _Lines) -> tuple[PageLayer, ...]:
+    layers = []
+    while not lines.is_over():
+        digest = lines.expect(_LAYER, "a layer")[1]
+        modified = lines.maybe(_LAST_MODIFIED)
+        modified_at = modified and _date(lines, modified)
+        size = _size(lines.expect(_LAYER_SIZE, "the size of a layer"))
+        layers.append(PageLayer(digest, modified_at, size, lines.expect(_LAYER_MEDIA_TYPE, "the media type")[1]))
+    return tuple(layers)
+
+
+def _size(match: re.Match[str]) -> int:
+    return int(match[1] or match[2])
+
+
+def _date(lines: _Lines, match: re.Match[str]) -> datetime:
+    """The instant in the line just read; raises _Broken if there is no such day."""
+    instant = _instant(match[1])
+    if instant is None:
+        lines.at -= 1
+        raise lines.broken("a date that exists")
+    return instant
+
+
+@functools.lru_cache(maxsize=8192)
+def _instant(text: str) -> datetime | None:
+    """The instant that `Wed, 09 Sep 2026 22:32:02 GMT` names; None if there is none such."""
+    day, month, year, clock = text[5:].removesuffix(" GMT").split(" ")
+    try:
+        hour, minute, second = map(int, clock.split(":"))
+        return datetime(int(year), _MONTHS[month], int(day), hour, minute, second, tzinfo=UTC)
+    except (KeyError, ValueError):
+        return None
+
+
+@functools.lru_cache(maxsize=4096)
+def _reference(text: str) -> Reference | None:
+    try:
+        reference = Reference.parse(text)
+    except InvalidReference:
+        return None
+    return reference if reference.tag else None
+
+
+# --- records ---------------------------------------------------------------------------------------------------------
+
+_ATTESTATION = "application/vnd.in-toto+json"
+_SCHEMA1_MARK = "manifest.v1+"
+_ARGUMENTS = re.compile(r"\A# ARGS: [^\n]*\n")
+
+
+def page_records(
+    page: Page,
+    *,
+    observed_at: datetime,
+    document: str | None = None,
+    document_revision: str | None = None,
+    repository: str | None = None,
+    known: Container[str] = frozenset(),
+) -> list[Record]:
+    """
+    The records of *page*: the observation of its tag, then all content whose digest is not *known*, each digest once.
+
+    *repository* overrides the one in the heading. The media type of an index is null where the page does not state it;
+    index entries have no size. `is_empty_layer` is null, since pages do not say it.
+    """
+    observation = page_observation(page, observed_at, document, document_revision, repository)
+    index = [] if page.digest in known else index_records(page)
+    return [observation, *index, *image_records(page, known)]
+
+
+def page_observation(
+    page: Page, observed_at: datetime, document: str | None, document_revision: str | None, repository: str | None
+) -> TagObservation:
+    """Where *page* says that its tag pointed, or that there was none, at *observed_at*."""
+    return TagObservation(
+        repository=repository or _repository(page),
+        tag=page.tag,
+        observed_at=observed_at,
+        digest=page.digest,
+        is_absent=page.is_absent,
+        document=document,
+        document_revision=document_revision,
+    )
+
+
+def _repository(page: Page) -> str:
+    reference = _reference(f"{page.name}:{page.tag}")
+    if reference is None:
+        raise AssertionError("parse_page refuses such a heading")
+    return reference.repository
+
+
+def index_records(page: Page) -> list[Record]:
+    """The index of *page* and its entries; nothing if the page has a single manifest."""
+    if page.digest is None or not page.is_index:
+        return []
+    return [
+        Manifest(digest=page.digest, media_type=page.media_type, kind="index"),
+        *(_index_entry(page.digest, section) for section in page.sections),
+    ]
+
+
+def _index_entry(index_digest: str, section: PageSection) -> IndexEntry:
+    return IndexEntry(
+        index_digest=index_digest,
+        position=section.position,
+        manifest_digest=section.image.digest or index_digest,
+        media_type=section.image.media_type,
+        os=section.platform.os,
+        architecture=section.platform.architecture,
+        variant=section.platform.variant,
+        os_version=section.platform.os_version,
+    )
+
+
+def image_records(page: Page, known: Container[str]) -> Iterator[Record]:
+    """Manifests, layers, configs and histories of *page* whose digests are not *known*, each digest once."""
+    learnt: set[str] = set()
+    for section in page.sections:
+        digest = section.image.digest or page.digest
+        if digest is not None and digest not in known and digest not in learnt:
+            learnt.add(digest)
+            yield from _manifest_records(digest, section.image)
+        config_digest = _config_digest(section.image)
+        if config_digest not in known and config_digest not in learnt:
+            learnt.add(config_digest)
+            yield from _config_records(config_digest, section)
+
+
+def _manifest_records(digest: str, image: PageImage) -> Iterator[Record]:
+    yield Manifest(
+        digest=digest,
+        media_type=image.media_type,
+        kind=_kind(image),
+        config_digest=_config_digest(image),
+        layer_count=len(image.layers),
+        compressed_bytes=image.compressed_bytes,
+    )
+    for position, layer in enumerate(image.layers):
+        yield Layer(
+            manifest_digest=digest,
+            position=position,
+            digest=layer.digest,
+            media_type=layer.media_type,
+            compressed_bytes=layer.compressed_bytes,
+            last_modified_at=layer.last_modified_at,
+            is_foreign="foreign" in layer.media_type,
+        )
+
+
+def _kind(image: PageImage) -> str:
+    if _SCHEMA1_MARK in image.media_type:
+        return "schema1"
+    return "attestation" if any(layer.media_type == _ATTESTATION for layer in image.layers) else "image"
+
+
+def _config_digest(image: PageImage) -> str:
+    return image.image_id if ":" in image.image_id else f"v1:{image.image_id}"
+
+
+def _config_records(digest: str, section: PageSection) -> Iterator[Record]:
+    image, platform = section.image, section.platform
+    yield Config(
+        digest=digest,
+        os=platform.os,
+        architecture=platform.architecture,
+        variant=platform.variant,
+        os_version=platform.os_version,
+        created_at=image.steps[-1].created_at if image.steps else None,
+        docker_version=image.docker_version,
+        entrypoint=None if image.entrypoint is None else list(image.entrypoint),
+        cmd=None if image.cmd is None else list(image.cmd),
+        shell=None if image.shell is None else list(image.shell),
+    )
+    for position, step in enumerate(image.steps):
+        yield _history(digest, position, step)
+
+
+def _history(config_digest: str, position: int, step: PageStep) -> History:
+    # Only pages set build arguments on a line of their own; the reader of steps knows what builders write.
+    text = None if step.text is None else _ARGUMENTS.sub("", step.text)
+    return History(
+        config_digest=config_digest,
+        position=position,
+        created_at=step.created_at,
+        created_by=step.text,
+        instruction=None if text is None else instruction(text),
+        step_label=None if text is None else step_label(text),
+    )
+
+
+def newest_date(page: Page) -> datetime | None:
+    """The newest date in the text of *page*: the earliest moment at which it can have stood so; None without dates."""
+    images = [section.image for section in page.sections]
+    dates = [step.created_at for image in images for step in image.steps]
+    dates += [layer.last_modified_at for image in images for layer in image.layers if layer.last_modified_at]
+    return max(dates, default=None)
+
+
+# --- collecting ------------------------------------------------------------------------------------------------------
+
+_REMOTE_PAGE = re.compile(r"(?:.*/)?repos/(.+)/remote/([^/]+)\.md")
+_OTHER_PAGE = re.compile(r"(?:.*/)?(?:README|tag-details)\.md|(?:.*/)?repos/.+/local/[^/]+\.md")
+
+
+def collect(
+    documents: Documents,
+    *,
+    repository: str | None = None,
+    observed_at: datetime | None = None,
+    known: Collection[str] = frozenset(),
+    read: Container[tuple[str, str]] = frozenset(),
+    progress: Callable[[int, int | None], None] | None = None,
+) -> Iterator[Record]:
+    """
+    Records of every page in *documents*, oldest version first; parts that cannot be read are Failure records.
+
+    A version in a history was observed at its commit's time; a plain file at *observed_at*, else at the newest date in
+    its text. A page removed from a history is no observation: it is no longer kept, its tag may live on.
+    Each digest is told once, and not if it is *known*; versions whose (document, commit) is in *read* are passed over.
+    *progress* is told how many versions are done, and of how many.
+    Raises UsageError if there are no pages, or if *observed_at* is given for a history.
+    """
+    if documents.is_history and observed_at is not None:
+        raise UsageError(f"{documents.location} has a history: its commits say when, leave out the time")
+    changes = _page_changes(documents)
+    todo = _last_of_each_second(unread(changes, read))
+    collector = _Collector(repository, observed_at, known)
+    for done, version in enumerate(documents.read(todo)):
+        if progress:
+            progress(done, len(todo))
+        yield from collector.records(version)
+    yield from collector.deferred()
+    if progress:
+        progress(len(todo), len(todo))
+
+
+def _page_changes(documents: Documents) -> list[Change]:
+    """Changes of all pages: what is named if it is one file, else remote pages, else whatever may be a page."""
+    if documents.is_single:
+        return documents.changes(lambda path: True)
+    changes = documents.changes(lambda path: path.endswith(".md") and not _OTHER_PAGE.fullmatch(path))
+    if documents.is_history and any(path.startswith("repos/") or "/repos/" in path for path in _paths(changes)):
+        changes = [change for change in changes if _REMOTE_PAGE.fullmatch(change.path)]
+    if not changes:
+        raise UsageError(f"{documents.location} holds no pages of repo-info (repos/<image>/remote/<tag>.md)")
+    return changes
+
+
+def _paths(changes: list[Change]) -> set[str]:
+    return {change.path for change in changes}
+
+
+def _last_of_each_second(changes: list[Change]) -> list[Change]:
+    """*changes* with contents, without those that a later commit of the same second replaced: a time has one state."""
+    last = {(change.path, change.committed_at): position for position, change in enumerate(changes) if change.commit}
+    return [
+        change
+        for position, change in enumerate(changes)
+        if not change.commit or (change.blob and last[change.path, change.committed_at] == position)
+    ]
+
+
+class _Collector:
+    """Turns versions into records, remembering what was told already."""
+
+    def __init__(self, repository: str | None, observed_at: datetime | None, known: Collection[str]) -> None:
+        self._repository = repository
+        self._observed_at = observed_at
+        self._known = set(known)
+        self._observed: dict[tuple[str, str, datetime], str | None] = {}
+        self._incomplete: dict[str, list[Record]] = {}
+
+    def records(self, version: Version) -> Iterator[Record]:
+        """The records of one version."""
+        locator = f"{version.path}@{version.commit}" if version.commit else version.path
+        if version.body is None:
+            if version.error:
+                yield _failure(locator, "missing-document", f"{locator}: {version.error}")
+            return
+        try:
+            page = parse_page(version.body, source=locator)
+        except ParseError as error:
+            yield _failure(locator, "not-a-page" if error.place == "line 1" else "unreadable", str(error))
+            return
+        for defect in page.defects:
+            where = f"line {defect.line}"
+            yield _failure(f"{locator}:{defect.line}", defect.kind, f"{locator}: {where}: {defect.message}")
+        yield from self._page_records(page, version, locator)
+
+    def deferred(self) -> Iterator[Record]:
+        """Indexes of which no version of any page showed all platforms."""
+        for records in self._incomplete.values():
+            yield from records
+
+    def _page_records(self, page: Page, version: Version, locator: str) -> Iterator[Record]:
+        observed_at = version.committed_at or self._observed_at or newest_date(page)
+        if observed_at is None:
+            message = f"{locator}: the page has no date and no history: say when it was observed"
+            yield _failure(locator, "no-date", message)
+            return
+        observation = page_observation(page, observed_at, version.path, version.commit, self._repository)
+        key = observation.repository, observation.tag, observed_at
+        if key not in self._observed:
+            self._observed[key] = page.digest
+            yield observation
+        elif self._observed[key] != page.digest:
+            message = f"{locator}: another document says that {page.name}:{page.tag} was elsewhere at {observed_at}"
+            yield _failure(locator, "contradiction", message)
+        yield from self._content(page)
+
+    def _content(self, page: Page) -> Iterator[Record]:
+        if page.digest is not None and page.digest not in self._known:
+            index = index_records(page)
+            if page.defects:
+                self._incomplete.setdefault(page.digest, index)
+            elif index:
+                self._incomplete.pop(page.digest, None)
+                self._known.add(page.digest)
+                yield from index
+        for record in image_records(page, self._known):
+            if isinstance(record, Manifest | Config):
+                self._known.add(record.digest)
+            yield record
+
+
+def _failure(locator: str, kind: str, message: str) -> Failure:
+    return Failure(locator=locator, kind=kind, status=None, message=message, is_temporary=False)
