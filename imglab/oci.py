@@ -102,6 +102,11 @@ class Reference:
         return f"{self.repository}{tag}{digest}"
 
 
+def is_tag(text: str) -> bool:
+    """Whether *text* can be a tag."""
+    return _TAG.fullmatch(text) is not None
+
+
 def split_target(text: str) -> tuple[Reference, str | None]:
     """The reference of *text* without a tag, and its tag glob if the tag holds `*`, `?` or `[`; else the reference."""
     name, tag = _split_tag(text)

@@ -1,0 +1,1 @@
+"""Sources: each says something about images, in a module of its own."""

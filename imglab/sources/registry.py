@@ -1,0 +1,436 @@
+"""
+Registries over the distribution API: where tags point now, and every document that the journal does not hold yet.
+
+Reference: opencontainers/distribution-spec v1.1.1, seen to hold with CNCF distribution 2.8 in November 2026. A tag
+costs one HEAD, which Docker Hub does not count as a pull; a document is fetched by its digest, once ever. Quirks: some
+registries leave `Docker-Content-Digest` out or refuse HEAD, so the tag is fetched instead; `tags` is null where there
+are none; signed schema 1 manifests are named by the digest of what was signed.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from fnmatch import fnmatchcase
+from itertools import islice
+from typing import Protocol
+
+from imglab import oci
+from imglab.errors import InvalidReference, ParseError, SourceError
+from imglab.http import MEBIBYTE, Answer, Client, Request, next_page
+from imglab.oci import Child, Document, Platform, Reference
+from imglab.records import Blob, Failure, Listing, Record, TagObservation
+
+DOCUMENT_LIMIT = 8 * MEBIBYTE
+PAGE_LENGTH = 1000  # ECR refuses more
+_BATCH = 1000
+_DEEPEST = 8  # indexes within indexes; two are real
+_ACCEPT = {"accept": ", ".join(oci.MANIFEST_TYPES)}
+# Of these, one failure stands for a whole repository if nothing of it ever answered.
+_OF_REPOSITORY = frozenset({"unreachable", "tls", "unauthorized", "denied"})
+
+
+class Known(Protocol):
+    """What the journal holds already."""
+
+    def children(self, digests: Collection[str]) -> Mapping[str, Sequence[str]]:
+        """
+        For each of *digests* that is held and verified: the digests that its document names and that are wanted.
+
+        These are the manifests of an index and the config of an image; none for attestations, artifacts and configs.
+        """
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """A tag, a digest, or all tags of a repository (those that match *glob*, if there is one)."""
+
+    reference: Reference
+    glob: str | None = None
+
+    @classmethod
+    def parse(cls, text: str, glob: str | None = None) -> Target:
+        """The target of *text*; *glob* narrows it where it names no tag. Raises InvalidReference."""
+        reference, own = oci.split_target(text)
+        if reference.tag or reference.digest:
+            return cls(reference)
+        return cls(reference, own or glob)
+
+
+@dataclass(slots=True)
+class Counts:
+    """How a pass went."""
+
+    repositories: int = 0  # that answered
+    unreachable: int = 0  # that did not
+    tags: int = 0
+    documents: int = 0
+    failures: int = 0
+
+
+Progress = Callable[[str, int, int], None]  # what is counted, how many are done, of how many
+
+
+@dataclass(frozen=True, slots=True)
+class _Tag:
+    reference: Reference
+    is_listed: bool
+
+
+@dataclass(frozen=True, slots=True)
+class _Wanted:
+    repository: Reference
+    child: Child
+    is_config: bool | None  # None: named by a document that is known, and so perhaps either
+    depth: int = 0
+
+    @property
+    def locator(self) -> str:
+        return str(replace(self.repository, tag=None, digest=self.child.digest))
+
+
+@dataclass(slots=True)
+class _Pass:
+    """One pass over all targets: its edges, and what it has seen so far."""
+
+    client: Client
+    known: Known
+    now: Callable[[], datetime]
+    platforms: frozenset[str]
+    progress: Progress
+    counts: Counts
+    reached: set[str] = field(default_factory=set)  # repositories that answered
+    down: set[str] = field(default_factory=set)
+    seen: set[str] = field(default_factory=set)  # digests looked at
+    next: list[_Wanted] = field(default_factory=list)
+
+
+def collect(
+    targets: Iterable[Target],
+    client: Client,
+    known: Known,
+    *,
+    now: Callable[[], datetime],
+    platforms: Collection[Platform] = (),
+    progress: Progress = lambda what, done, total: None,
+    counts: Counts | None = None,
+) -> Iterator[Record]:
+    """
+    What the registries say of *targets* now: listings, tags, documents that are not *known*, and failures.
+
+    Documents come parents first. *platforms* restricts which manifests of an index are fetched. *counts*, if given, is
+    filled while records are taken.
+    """
+    state = _Pass(client, known, now, frozenset(map(str, platforms)), progress, counts or Counts())
+    targets = list(targets)
+    tags = {target.reference: _Tag(target.reference, False) for target in targets if target.reference.tag}
+    listed: list[_Tag] = []
+    yield from _listings(state, targets, listed)
+    for tag in listed:
+        tags.setdefault(tag.reference, tag)
+    for target in targets:
+        if target.reference.digest:
+            _want(state, _Wanted(target.reference, Child(target.reference.digest), False))
+    unclear: list[_Tag] = []
+    yield from _heads(state, [tag for tag in tags.values() if not tag.reference.digest], unclear)
+    yield from _gets(state, unclear)
+    while state.next:
+        level, state.next = state.next, []
+        yield from _level(state, level)
+
+
+# --- tags ------------------------------------------------------------------------------------------------------------
+
+
+def parse_tags(body: bytes, *, source: str) -> list[str]:
+    """The tags of a page of tags/list. Raises ParseError."""
+    try:
+        tags = json.loads(body)["tags"]
+    except (ValueError, LookupError, TypeError, RecursionError):
+        raise ParseError(source, "tags", "must be a JSON object with a list of tags") from None
+    if tags is not None and not (isinstance(tags, list) and all(isinstance(tag, str) for tag in tags)):
+        raise ParseError(source, "tags", "must be a list of text")
+    return tags or []
+
+
+@dataclass(slots=True)
+class _Listed:
+    """A repository whose tags are being listed."""
+
+    reference: Reference
+    globs: set[str | None]
+    tags: dict[str, None] = field(default_factory=dict)  # in the order of the registry
+    pages: set[str] = field(default_factory=set)
+
+    def wants(self, tag: str) -> bool:
+        return any(glob is None or fnmatchcase(tag, glob) for glob in self.globs)
+
+
+def _listings(state: _Pass, targets: Iterable[Target], listed: list[_Tag]) -> Iterator[Record]:
+    """The listings, page by page over all repositories at once; *listed* receives the tags to look up."""
+    repositories: dict[str, _Listed] = {}
+    for target in targets:
+        if not target.reference.tag and not target.reference.digest:
+            found = repositories.setdefault(target.reference.repository, _Listed(target.reference, set()))
+            found.globs.add(target.glob)
+    requests = [_list_request(state, repository) for repository in repositories.values()]
+    while requests:
+        following: list[Request] = []
+        for answer in state.client.fetch(requests):
+            yield from _listing_page(state, answer, listed, following)
+        requests = following
+
+
+def _list_request(state: _Pass, listed: _Listed) -> Request:
+    url = f"{_base(state, listed.reference)}/tags/list?n={PAGE_LENGTH}"
+    listed.pages.add(url)
+    return Request(url, scope=_scope(listed.reference), key=listed)
+
+
+def _listing_page(state: _Pass, answer: Answer, tags: list[_Tag], following: list[Request]) -> Iterator[Record]:
+    listed: _Listed = answer.request.key
+    repository = listed.reference.repository
+    try:
+        if answer.error:
+            raise answer.error
+        _reached(state, repository)
+        listed.tags.update(dict.fromkeys(parse_tags(answer.body, source=repository)))
+        request = next_page(answer, listed.pages, state.client.limits.pages)
+    except (SourceError, ParseError) as error:
+        yield from _failure(state, repository, repository, error)
+        if repository in state.reached:
+            yield from _listed_tags(state, listed, False, tags)
+        return
+    if request:
+        following.append(request)
+    else:
+        yield from _listed_tags(state, listed, True, tags)
+
+
+def _listed_tags(state: _Pass, listed: _Listed, is_complete: bool, tags: list[_Tag]) -> Iterator[Record]:
+    repository, moment = listed.reference.repository, state.now()
+    yield Listing(repository, moment, is_complete)
+    for tag in listed.tags:
+        if not oci.is_tag(tag):
+            error = SourceError(f"{repository}: {tag[:140]!r} is listed but is no tag", kind="bad-response")
+            yield from _failure(state, repository, f"{repository}:{tag[:140]}", error)
+        elif listed.wants(tag):
+            tags.append(_Tag(replace(listed.reference, tag=tag), True))
+        else:
+            yield TagObservation(repository, tag, moment)
+
+
+def _heads(state: _Pass, tags: Sequence[_Tag], unclear: list[_Tag]) -> Iterator[Record]:
+    """Where each tag points; *unclear* receives those for which HEAD says too little."""
+    requests = (_tag_request(state, tag, "HEAD") for tag in tags)
+    for done, answer in enumerate(state.client.fetch(requests), 1):
+        tag: _Tag = answer.request.key
+        state.progress("tags", done, len(tags))
+        digest = _stated_digest(answer)
+        if answer.error is None or answer.status == 404:
+            _reached(state, tag.reference.repository)
+        if answer.error is None and digest:
+            yield _observed(state, tag, digest)
+            _want(state, _Wanted(tag.reference, Child(digest, _content_type(answer)), False))
+        elif tag.is_listed and answer.status == 404:
+            yield from _vanished(state, tag)
+        elif answer.error is None or answer.status in {400, 404, 405, 501}:
+            unclear.append(tag)
+        else:
+            yield from _failure(state, tag.reference.repository, str(tag.reference), answer.error)
+
+
+def _gets(state: _Pass, tags: Sequence[_Tag]) -> Iterator[Record]:
+    """Where tags point, by their documents: those not stored yet are taken at once."""
+    requests = (_tag_request(state, tag, "GET") for tag in tags)
+    for answer in state.client.fetch(requests):
+        tag: _Tag = answer.request.key
+        repository = tag.reference.repository
+        if answer.error and answer.status == 404 and answer.error.code == "MANIFEST_UNKNOWN":
+            yield TagObservation(repository, tag.reference.tag or "", state.now(), is_absent=True)
+        elif answer.error:
+            yield from _failure(state, repository, str(tag.reference), answer.error)
+        else:
+            yield from _tag_document(state, tag, answer)
+
+
+def _tag_document(state: _Pass, tag: _Tag, answer: Answer) -> Iterator[Record]:
+    signed = oci.signed_payload(answer.body)
+    digest = _stated_digest(answer) or oci.digest_of(signed)
+    if not oci.is_verifiable(digest) or oci.digest_of(signed, digest.partition(":")[0]) != digest:
+        text = f"{tag.reference}: the bytes do not match the digest that the registry states"
+        error = SourceError(text, kind="digest-mismatch", status=answer.status)
+        yield from _failure(state, tag.reference.repository, str(tag.reference), error)
+        return
+    yield _observed(state, tag, digest)
+    if digest in state.seen:
+        return
+    wanted = _Wanted(tag.reference, Child(digest, _content_type(answer)), False)
+    if state.known.children([digest]):
+        _want(state, wanted)
+        return
+    state.seen.add(digest)
+    yield from _document(state, wanted, answer)
+
+
+def _observed(state: _Pass, tag: _Tag, digest: str) -> TagObservation:
+    state.counts.tags += 1
+    return TagObservation(tag.reference.repository, tag.reference.tag or "", state.now(), digest=digest)
+
+
+def _vanished(state: _Pass, tag: _Tag) -> Iterator[Record]:
+    repository = tag.reference.repository
+    yield TagObservation(repository, tag.reference.tag or "", state.now(), is_absent=True)
+    text = f"{tag.reference} was listed but is gone: it was deleted meanwhile, or its manifest is lost"
+    yield from _failure(state, repository, str(tag.reference), SourceError(text, kind="vanished", status=404))
+
+
+def _stated_digest(answer: Answer) -> str | None:
+    try:
+        return oci.check_digest(answer.headers.get("docker-content-digest", ""))
+    except InvalidReference:
+        return None
+
+
+def _tag_request(state: _Pass, tag: _Tag, method: str) -> Request:
+    url = f"{_base(state, tag.reference)}/manifests/{tag.reference.tag}"
+    return Request(url, method, _ACCEPT, _scope(tag.reference), tag, DOCUMENT_LIMIT)
+
+
+# --- documents -------------------------------------------------------------------------------------------------------
+
+
+def _want(state: _Pass, wanted: _Wanted) -> None:
+    if wanted.child.digest not in state.seen:
+        state.seen.add(wanted.child.digest)
+        state.next.append(wanted)
+
+
+def _level(state: _Pass, level: list[_Wanted]) -> Iterator[Record]:
+    """The documents of one depth, and into `state.next` what they name."""
+    rest = iter(level)
+    done = 0
+    while batch := list(islice(rest, _BATCH)):
+        known = state.known.children([wanted.child.digest for wanted in batch])
+        for wanted in batch:
+            for digest in known.get(wanted.child.digest, ()):
+                _want(state, _Wanted(wanted.repository, Child(digest), None, wanted.depth + 1))
+        unknown = [wanted for wanted in batch if wanted.child.digest not in known]
+        yield from _refused(state, unknown)
+        requests = (_document_request(state, wanted) for wanted in unknown if _is_fetchable(wanted))
+        for answer in state.client.fetch(requests):
+            yield from _fetched(state, answer)
+        done += len(batch)
+        state.progress("documents", done, len(level))
+
+
+def _is_fetchable(wanted: _Wanted) -> bool:
+    return oci.is_verifiable(wanted.child.digest) and wanted.depth <= _DEEPEST
+
+
+def _refused(state: _Pass, batch: Iterable[_Wanted]) -> Iterator[Record]:
+    for wanted in batch:
+        if not _is_fetchable(wanted):
+            is_deep = wanted.depth > _DEEPEST
+            reason = "it stands too deep in indexes of indexes" if is_deep else "its bytes could not be verified"
+            error = SourceError(f"{wanted.locator} was not fetched: {reason}", kind="unverifiable")
+            yield from _failure(state, wanted.repository.repository, wanted.locator, error)
+
+
+def _document_request(state: _Pass, wanted: _Wanted) -> Request:
+    kind = "blobs" if wanted.is_config else "manifests"
+    return Request(
+        f"{_base(state, wanted.repository)}/{kind}/{wanted.child.digest}",
+        headers={} if wanted.is_config else _ACCEPT,
+        scope=_scope(wanted.repository),
+        key=wanted,
+        body_limit=DOCUMENT_LIMIT,
+        digest=wanted.child.digest,
+        size=wanted.child.size,
+        payload=None if wanted.is_config else oci.signed_payload,
+    )
+
+
+def _fetched(state: _Pass, answer: Answer) -> Iterator[Record]:
+    wanted: _Wanted = answer.request.key
+    if answer.error and answer.status == 404 and wanted.is_config is None:
+        state.next.append(replace(wanted, is_config=True))
+    elif answer.error:
+        yield from _failure(state, wanted.repository.repository, wanted.locator, answer.error)
+    else:
+        yield from _document(state, wanted, answer)
+
+
+def _document(state: _Pass, wanted: _Wanted, answer: Answer) -> Iterator[Record]:
+    """The rows of one document and its body; what it names is wanted next."""
+    _reached(state, wanted.repository.repository)
+    digest = wanted.child.digest
+    try:
+        if wanted.is_config:
+            media_type, rows = wanted.child.media_type, oci.parse_config(answer.body, digest=digest)
+        else:
+            media_type = _content_type(answer)
+            document = oci.parse_manifest(answer.body, digest=digest, media_type=media_type)
+            rows = list(document.records)
+            _want_children(state, wanted, document)
+    except ParseError as error:
+        yield from _failure(state, wanted.repository.repository, wanted.locator, error)
+        return
+    state.counts.documents += 1
+    yield Blob(digest, media_type, answer.body)
+    yield from rows
+
+
+def _want_children(state: _Pass, wanted: _Wanted, document: Document) -> None:
+    for child in _chosen(document.children, state.platforms):
+        _want(state, _Wanted(wanted.repository, child, False, wanted.depth + 1))
+    if document.config:
+        _want(state, _Wanted(wanted.repository, document.config, True, wanted.depth + 1))
+
+
+def _chosen(children: Sequence[Child], platforms: frozenset[str]) -> list[Child]:
+    """The children for *platforms*, what attests them, and those that state no platform."""
+    if not platforms:
+        return list(children)
+    chosen = {child.digest for child in children if child.platform is None or str(child.platform) in platforms}
+    return [child for child in children if child.digest in chosen or child.attests_digest in chosen]
+
+
+# --- shared ----------------------------------------------------------------------------------------------------------
+
+
+def _base(state: _Pass, reference: Reference) -> str:
+    return f"{state.client.base_url(reference.registry)}/v2/{reference.path}"
+
+
+def _scope(reference: Reference) -> str:
+    return f"repository:{reference.path}:pull"
+
+
+def _content_type(answer: Answer) -> str | None:
+    return answer.headers.get("content-type", "").partition(";")[0].strip().lower() or None
+
+
+def _reached(state: _Pass, repository: str) -> None:
+    if repository not in state.reached:
+        state.reached.add(repository)
+        state.counts.repositories += 1
+
+
+def _failure(state: _Pass, repository: str, locator: str, error: SourceError | ParseError) -> Iterator[Record]:
+    """The row for *error*; for a repository of which nothing ever answered, one row stands for all."""
+    if isinstance(error, ParseError):
+        state.counts.failures += 1
+        yield Failure(locator, "bad-document", None, str(error), False)
+        return
+    if error.kind in _OF_REPOSITORY and repository not in state.reached:
+        if repository in state.down:
+            return
+        state.down.add(repository)
+        state.counts.unreachable += error.kind in {"unreachable", "tls"}
+        locator = repository
+    state.counts.failures += 1
+    yield Failure(locator, error.kind, error.status, str(error), error.is_temporary)
