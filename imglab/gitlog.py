@@ -240,7 +240,7 @@ def _read_blob(output: IO[bytes]) -> tuple[bytes | None, str | None]:
     if not header:
         raise _Ended
     if len(header) != 3:
-        return None, "its contents are missing from the repository (a partial clone?); fetch them and import again"
+        return None, "its contents are missing or damaged: in a partial clone fetch them first, else see git fsck"
     size = int(header[2])
     if size > DOCUMENT_BYTES:
         _skip(output, size + 1)

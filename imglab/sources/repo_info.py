@@ -570,16 +570,22 @@ def _config_records(digest: str, section: PageSection) -> Iterator[Record]:
 
 
 def _history(config_digest: str, position: int, step: PageStep) -> History:
-    # Only pages set build arguments on a line of their own; the reader of steps knows what builders write.
-    text = None if step.text is None else _ARGUMENTS.sub("", step.text)
+    name, label = (None, None) if step.text is None else _read_step(step.text)
     return History(
         config_digest=config_digest,
         position=position,
         created_at=step.created_at,
         created_by=step.text,
-        instruction=None if text is None else instruction(text),
-        step_label=None if text is None else step_label(text),
+        instruction=name,
+        step_label=label,
     )
+
+
+@functools.lru_cache(maxsize=8192)
+def _read_step(text: str) -> tuple[str | None, str | None]:
+    """The instruction and the label of a step. Only pages give build arguments a line of their own: it is left out."""
+    text = _ARGUMENTS.sub("", text)
+    return instruction(text), step_label(text)
 
 
 def newest_date(page: Page) -> datetime | None:
