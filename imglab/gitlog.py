@@ -92,7 +92,7 @@ def find_history(path: Path) -> History | None:
 
     None if *path* is plain files. Raises UsageError if there is no such path.
     """
-    if not path.exists():
+    if not _exists(path):
         raise UsageError(f"there is no {path}: name a file, a folder, a git repository or a bundle")
     if path.is_file() and _is_bundle(path):
         return History(path, path.resolve(), is_bundle=True)
@@ -338,6 +338,14 @@ class _Git:
     def _complaint(self, complaints: IO[bytes]) -> SourceError:
         complaints.seek(0)
         return SourceError(f"git cannot read {self._name}: {_reason(complaints.read(4096))}", kind="bad-history")
+
+
+def _exists(path: Path) -> bool:
+    """Whether *path* can be looked at; names that no system allows do not exist."""
+    try:
+        return path.exists()
+    except (OSError, ValueError):
+        return False
 
 
 def _is_bundle(path: Path) -> bool:

@@ -163,9 +163,12 @@ def test_partial_clone_reports_missing_blobs(repository: Path, tmp_path: Path) -
     """A blob that a partial clone lacks is an error of its version; nothing is fetched, the rest is read."""
     git(repository, "config", "uploadpack.allowFilter", "true")
     git(tmp_path, "clone", "-q", "--filter=blob:none", repository.as_uri(), "partial")
+    mark = tmp_path / "mark"
+    git(tmp_path / "partial", "config", "remote.origin.uploadpack", f"touch '{mark}'; git-upload-pack")
     found = list(gitlog.versions(tmp_path / "partial", wanted=is_page))
     assert [(version.path, version.body) for version in found][2:] == EXPECTED[2:]
     assert [version.error is not None and "missing" in version.error for version in found] == [True, True, False, False]
+    assert not mark.exists()
 
 
 def test_foreign_configuration_runs_nothing(repository: Path, tmp_path: Path) -> None:
@@ -190,6 +193,28 @@ def test_settings_of_the_caller_do_not_matter(repository: Path, monkeypatch: pyt
     monkeypatch.setenv("GIT_INDEX_FILE", "/nowhere")
     monkeypatch.setenv("GIT_TRACE", "1")
     assert read(repository) == EXPECTED
+
+
+def test_repository_of_longer_ids(tmp_path: Path) -> None:
+    """Repositories and bundles whose objects are named by SHA-256 are read like others."""
+    folder = tmp_path / "long"
+    folder.mkdir()
+    git(folder, "init", "-q", "--object-format=sha256")
+    assert len(commit(folder, "2020-01-01T00:00:00+00:00", a_md="one")) == 64
+    git(folder, "bundle", "create", "-q", "--version=3", str(tmp_path / "long.bundle"), "HEAD", "main")
+    assert read(folder) == [("a.md", b"one")]
+    assert read(tmp_path / "long.bundle") == [("a.md", b"one")]
+
+
+def test_names_that_need_care(repository: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Relative paths, links, and folders with blanks, colons and quotes in their names are read like others."""
+    odd = tmp_path / 'o\'d : "name" ä'
+    repository.rename(odd)
+    (tmp_path / "link").symlink_to(odd)
+    monkeypatch.chdir(odd)
+    for path in (odd, tmp_path / "link", Path()):
+        assert read(path) == EXPECTED
+    assert read(Path("a.md")) == EXPECTED[:1] + EXPECTED[2:3]
 
 
 @pytest.mark.parametrize("cut", [40, 200, -30])
@@ -232,8 +257,9 @@ def test_repository_without_commits(tmp_path: Path) -> None:
 
 def test_path_that_is_not_there(tmp_path: Path) -> None:
     """A missing path is the caller's mistake."""
-    with pytest.raises(UsageError, match="there is no"):
-        gitlog.find_history(tmp_path / "nothing")
+    for name in ("nothing", "x" * 10_000, "nul\0"):
+        with pytest.raises(UsageError, match="there is no"):
+            gitlog.find_history(tmp_path / name)
 
 
 def test_without_git(repository: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
