@@ -107,6 +107,14 @@ def is_tag(text: str) -> bool:
     return _TAG.fullmatch(text) is not None
 
 
+def canonical_repository(text: str) -> str:
+    """The canonical name of the repository *text*. Raises InvalidReference if it names a tag or digest as well."""
+    reference = Reference.parse(text)
+    if reference.tag or reference.digest:
+        raise _invalid(text, "a repository is asked for here: leave out the tag and the digest")
+    return reference.repository
+
+
 def split_target(text: str) -> tuple[Reference, str | None]:
     """The reference of *text* without a tag, and its tag glob if the tag holds `*`, `?` or `[`; else the reference."""
     name, tag = _split_tag(text)

@@ -14,7 +14,7 @@ from typing import Literal
 import polars as pl
 
 from imglab.errors import UsageError
-from imglab.oci import Reference
+from imglab.oci import canonical_repository
 from imglab.store import Store
 
 Period = Literal["day", "week", "month", "quarter", "year"]
@@ -35,9 +35,9 @@ def layer_growth(
 
     One row per stretch of time with one image, and layer; by time, then position.
     Columns: repository, tag, platform, valid_from, valid_to (null while current), last_observed_at, manifest_digest,
-    position (from 0, the base first), layer_digest, compressed_bytes, stack_from_bytes and stack_to_bytes (sum of the
-    layers below, and with it), step_label and created_by (null where a step cannot be told), step_group (one of the nine
-    labels with the largest layers, else `other steps` or `unknown step`).
+    position (from 0, the base first), layer_digest, compressed_bytes, stack_from_bytes and stack_to_bytes (sum of
+    the layers below, and with it), step_label and created_by (null where a step cannot be told), step_group (one of
+    the nine labels with the largest layers, else `other steps` or `unknown step`).
     For Windows *platform* may name one build: `windows/amd64 10.0.17763`.
     """
     return store.query(
@@ -77,7 +77,9 @@ def architecture_sizes(store: Store, *, repository: str, tag: str, at: datetime 
     Columns: repository, tag, at, platform, series, os_version, compressed_bytes, layer_count, ratio_to_amd64 (size
     divided by that of linux/amd64; null where there is none), manifest_digest, created_at.
     """
-    return store.query("architecture_sizes", {"repository": canonical(repository), "tag": tag, "at": instant(at)})
+    return store.query(
+        "architecture_sizes", {"repository": canonical_repository(repository), "tag": tag, "at": instant(at)}
+    )
 
 
 def tag_history(
@@ -146,7 +148,7 @@ def layers(
     return store.query(
         "layers",
         {
-            "repository": canonical(repository),
+            "repository": canonical_repository(repository),
             "tag": None if digest else tag,
             "digest": digest,
             "platform": platform,
@@ -163,19 +165,11 @@ def tags(store: Store, *, repository: str | None = None, tag: str | None = None)
     Columns: repository, tag, digest, valid_from, last_observed_at, source, image_count, compressed_bytes and
     layer_count (of linux/amd64, or of the only image; else null).
     """
-    return store.query("tags", {"repository": canonical(repository) if repository else None, "tag": tag})
+    return store.query("tags", {"repository": canonical_repository(repository) if repository else None, "tag": tag})
 
 
 def _span(repository: str, since: datetime | None, until: datetime | None, **others: str | None) -> dict[str, object]:
-    return {"repository": canonical(repository), "since": instant(since), "until": instant(until), **others}
-
-
-def canonical(repository: str) -> str:
-    """The canonical text of a repository, however people write it."""
-    reference = Reference.parse(repository)
-    if reference.tag or reference.digest:
-        raise UsageError(f"{repository!r} names more than a repository: give tag or digest apart")
-    return reference.repository
+    return {"repository": canonical_repository(repository), "since": instant(since), "until": instant(until), **others}
 
 
 def instant(time: datetime | None) -> datetime | None:

@@ -168,6 +168,7 @@ class History(Record):
     is_empty_layer: bool | None = None  # null where the source does not say (pages)
     instruction: str | None = None  # RUN, COPY, ADD, ENV, …; read from created_by
     step_label: str | None = None  # short label for charts; read from created_by
+    is_conditional: bool | None = None  # pages only: every command stands under a condition; read from created_by
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

@@ -80,6 +80,15 @@ def step_label(created_by: str) -> str | None:
     return _shorten(f"{name} {_setting(name, rest)}".strip())
 
 
+def is_conditional(created_by: str) -> bool:
+    """Whether every command of a RUN step stands under a condition, so that the step may have changed nothing."""
+    name, rest = _split(created_by)
+    if name != "RUN":
+        return False
+    commands = [command for command in _commands(rest) if command.words[0] not in ("set", "true", ":")]
+    return bool(commands) and all(command.is_conditional for command in commands)
+
+
 def _split(created_by: str) -> tuple[str | None, str]:
     text = _BUILDKIT.sub("", created_by.strip())
     text = _NOP.sub("", text)

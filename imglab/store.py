@@ -328,8 +328,17 @@ class Store:
         self._paths = Paths(data)
         self._attached: Path | None = None
         self._lock = threading.Lock()
-        self._is_closed_to_files = False
+        self._is_fixed = False
         self._connection = _connect(":memory:")
+
+    @classmethod
+    def in_memory(cls, journal: Journal) -> Self:
+        """A store of all runs of *journal* that lives in memory and follows nothing: for the sample and for tests."""
+        store = cls(journal.root)
+        _create(store._connection)
+        _load_runs(store._connection, journal, journal.run_ids())
+        store._is_fixed = True
+        return store
 
     def __enter__(self) -> Self:
         return self
@@ -371,16 +380,18 @@ class Store:
             self._follow()
             self._connection.execute("set enable_external_access = false")
             self._connection.execute("set lock_configuration = true")
-            self._is_closed_to_files = True
+            self._is_fixed = True
 
     def _follow(self) -> None:
         """Attach the newest published file unless it is attached already."""
-        if self._is_closed_to_files:
+        if self._is_fixed:
             return
         for attempt in range(20):
             published = self._paths.published()
             if published is None:
-                raise StoreEmpty(_nothing_loaded(self._paths))
+                raise StoreEmpty(
+                    f"no store in {self._paths.data.absolute()}: run `imglab load`, or load something first"
+                )
             if published == self._attached:
                 return
             try:
@@ -394,13 +405,6 @@ class Store:
             self._attached = published
             return
         raise StoreError(f"cannot open {self._paths.link}: delete it and run `imglab rebuild`")
-
-
-def _nothing_loaded(paths: Paths) -> str:
-    where = paths.data.absolute()
-    if Journal(paths.journal).run_ids():
-        return f"the store in {where} is not there, the journal is: run `imglab load`"
-    return f"nothing was ever loaded into {where}: try `imglab demo`, `imglab snapshot REFERENCE` or `imglab import`"
 
 
 def _connect(path: Path | str, *, read_only: bool = False) -> duckdb.DuckDBPyConnection:

@@ -28,7 +28,7 @@ from imglab.errors import InvalidReference, ParseError, UsageError
 from imglab.gitlog import Change, Documents, Version, unread
 from imglab.oci import Reference
 from imglab.records import Config, Failure, History, IndexEntry, Layer, Manifest, Record, TagObservation
-from imglab.steps import instruction, step_label
+from imglab.steps import instruction, is_conditional, step_label
 
 # --- what a page shows -----------------------------------------------------------------------------------------------
 
@@ -570,7 +570,7 @@ def _config_records(digest: str, section: PageSection) -> Iterator[Record]:
 
 
 def _history(config_digest: str, position: int, step: PageStep) -> History:
-    name, label = (None, None) if step.text is None else _read_step(step.text)
+    name, label, conditional = (None, None, None) if step.text is None else _read_step(step.text)
     return History(
         config_digest=config_digest,
         position=position,
@@ -578,14 +578,15 @@ def _history(config_digest: str, position: int, step: PageStep) -> History:
         created_by=step.text,
         instruction=name,
         step_label=label,
+        is_conditional=conditional,
     )
 
 
 @functools.lru_cache(maxsize=8192)
-def _read_step(text: str) -> tuple[str | None, str | None]:
-    """The instruction and the label of a step. Only pages give build arguments a line of their own: it is left out."""
+def _read_step(text: str) -> tuple[str | None, str | None, bool]:
+    """The instruction and label of a step, and whether it is conditional. Only pages give build arguments a line of their own: it is left out."""
     text = _ARGUMENTS.sub("", text)
-    return instruction(text), step_label(text)
+    return instruction(text), step_label(text), is_conditional(text)
 
 
 def newest_date(page: Page) -> datetime | None:

@@ -1,8 +1,9 @@
 -- Dimension: one row per image: a manifest, its platform and its config.
 -- The platform is the one an index states, else the config's. `step_source` tells how its build steps were aligned with
 -- its layers: `stated` (the config says which steps made no layer), `every line`, `instruction` (a page lists steps and
--- layers apart: RUN, COPY and ADD make layers), `instruction, workdir` (these and WORKDIR), or null: the counts agree in
--- no way and the steps of its layers are unknown.
+-- layers apart: RUN, COPY and ADD make layers), `instruction, workdir` (these and WORKDIR), `instruction, condition`
+-- (these, but for RUN steps whose every command stands under a condition that was not met), or null: the counts agree
+-- in no way and the steps of its layers are unknown.
 with entry as (
     select
         index_image.manifest_digest,
@@ -29,6 +30,9 @@ step as (
         bool_or(stg_history.is_empty_layer is null) as is_unstated,
         count(*) filter (where stg_history.instruction in ('RUN', 'COPY', 'ADD')) as content_count,
         count(*) filter (where stg_history.instruction in ('RUN', 'COPY', 'ADD', 'WORKDIR')) as workdir_count,
+        count(*) filter (
+            where stg_history.instruction in ('RUN', 'COPY', 'ADD') and not stg_history.is_conditional
+        ) as unconditional_count,
     from stg_history
     semi join (
         select stg_manifest.config_digest,
@@ -58,6 +62,7 @@ joined as (
             when step.line_count = stg_manifest.layer_count then 'every line'
             when step.content_count = stg_manifest.layer_count then 'instruction'
             when step.workdir_count = stg_manifest.layer_count then 'instruction, workdir'
+            when step.unconditional_count = stg_manifest.layer_count then 'instruction, condition'
         end as step_source,
         stg_run.source,
         stg_manifest.run_id,

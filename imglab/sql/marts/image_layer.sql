@@ -18,6 +18,8 @@ with made as (
             when 'every line' then true
             when 'instruction' then stg_history.instruction in ('RUN', 'COPY', 'ADD')
             when 'instruction, workdir' then stg_history.instruction in ('RUN', 'COPY', 'ADD', 'WORKDIR')
+            when 'instruction, condition'
+                then stg_history.instruction in ('RUN', 'COPY', 'ADD') and not stg_history.is_conditional
             else false
         end
 )

@@ -1,0 +1,61 @@
+"""Questions by name: from words on the command line to the function that answers."""
+
+from __future__ import annotations
+
+import difflib
+import inspect
+from collections.abc import Mapping
+from pathlib import Path
+
+import polars as pl
+
+from imglab import queries
+from imglab.data import open_store
+from imglab.errors import UsageError
+from imglab.oci import canonical_repository
+from imglab.store import Store
+
+
+def answer(question: str, given: Mapping[str, object], *, data: Path | str | None = None) -> pl.DataFrame:
+    """
+    The frame of *question* for the options *given*.
+
+    Raises UsageError if an option is missing, does not belong to the question, or names a repository or tag that the
+    store has never seen.
+    """
+    function = getattr(queries, question)
+    _check_options(question, given, inspect.signature(function).parameters)
+    store = open_store(data)
+    frame: pl.DataFrame = function(store, **given)
+    if frame.is_empty():
+        _explain_nothing(store, given)
+    return frame
+
+
+def _check_options(question: str, given: Mapping[str, object], known: Mapping[str, inspect.Parameter]) -> None:
+    options = {name: parameter for name, parameter in known.items() if name != "store"}
+    for name in given:
+        if name not in options:
+            raise UsageError(f"{question} takes no --{name}; it takes {', '.join(f'--{option}' for option in options)}")
+    for name, parameter in options.items():
+        if parameter.default is inspect.Parameter.empty and name not in given:
+            raise UsageError(f"{question} needs --{name}")
+
+
+def _explain_nothing(store: Store, given: Mapping[str, object]) -> None:
+    """Raise a UsageError that says which of the given names the store does not know, if one of them is the reason."""
+    if "repository" not in given:
+        return
+    repository = canonical_repository(str(given["repository"]))
+    known = store.query("known_tags")
+    _check_known("repository", repository, known["repository"].unique().to_list())
+    tag = str(given.get("tag", "*"))
+    if not set(tag) & set("*?["):
+        _check_known("tag", tag, known.filter(pl.col("repository") == repository)["tag"].to_list())
+
+
+def _check_known(what: str, name: str, known: list[str]) -> None:
+    if name in known:
+        return
+    close = difflib.get_close_matches(name, known, 3) or sorted(known)[:3]
+    raise UsageError(f"no {what} {name} in the store; it has {len(known):,}, among them {', '.join(close)}")

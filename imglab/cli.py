@@ -1,0 +1,220 @@
+"""
+The command line: parse arguments, call one function, print.
+
+Exit codes: 0 good; 1 partly failed, details in `imglab failures`; 2 misuse or unreadable input; 3 nothing could be
+done.
+Heavy modules are imported inside the commands, so that help comes at once.
+"""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import os
+import sys
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TypeAlias
+
+from imglab import __version__, commands
+from imglab.commands import GOOD, MISUSE, NOTHING
+from imglab.errors import ImglabError, ParseError, SourceError, UsageError
+
+Parsers: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"
+QUESTIONS = ("layer_growth", "size_over_time", "architecture_sizes", "tag_history", "tag_churn", "layers", "tags")
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command; returns its exit code."""
+    options = parser().parse_args(arguments)
+    _set_up_logging(options)
+    try:
+        return int(options.run(options))
+    except ImglabError as error:
+        return _report(error, options)
+    except KeyboardInterrupt:
+        print("imglab: stopped; a run that was under way left nothing behind", file=sys.stderr)
+        return 130
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return GOOD
+
+
+def _report(error: ImglabError, options: argparse.Namespace) -> int:
+    if options.verbose:
+        logging.getLogger("imglab").error("trace", exc_info=error)
+    from imglab.output import visible
+
+    print(f"imglab: {visible(str(error))}", file=sys.stderr)
+    unreadable = isinstance(error, SourceError) and error.kind == "unreadable"
+    return MISUSE if isinstance(error, (UsageError, ParseError)) or unreadable else NOTHING
+
+
+def _set_up_logging(options: argparse.Namespace) -> None:
+    level = logging.DEBUG if options.verbose else logging.ERROR if options.quiet else logging.INFO
+    form = "%(message)s"
+    if options.log_format == "json":
+        form = '{"time":"%(asctime)s","level":"%(levelname)s","logger":"%(name)s","message":%(json)s}'
+    handler = logging.StreamHandler()
+    handler.setFormatter(_JsonSafe(form))
+    logger = logging.getLogger("imglab")
+    logger.handlers = [handler]
+    logger.setLevel(level)
+    logger.propagate = False
+
+
+class _JsonSafe(logging.Formatter):
+    """Log lines in which no text from outside can begin a new line or leave its quotes."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        import json
+
+        record.json = json.dumps(record.getMessage())
+        return super().format(record)
+
+
+def parser() -> argparse.ArgumentParser:
+    """The whole command line."""
+    top = argparse.ArgumentParser(
+        prog="imglab",
+        description="Size and layer history of container images.",
+        epilog="Begin with `imglab demo`, then `imglab snapshot REFERENCE`.",
+    )
+    top.add_argument("--version", action="version", version=f"imglab {__version__}")
+    top.add_argument("--data", metavar="DIR", help="the data folder (default: $IMGLAB_DATA, else data here or above)")
+    top.add_argument("--quiet", action="store_true", help="print results and errors only")
+    top.add_argument("--verbose", action="store_true", help="say more, with traces of errors")
+    top.add_argument("--log-format", choices=("text", "json"), default="text", help="how messages are written")
+    parsers = top.add_subparsers(title="commands", metavar="COMMAND", required=True)
+    for add in (_add_demo, _add_snapshot, _add_import, _add_load, _add_views, _add_ask, _add_sql, _add_check, _add_lab):
+        add(parsers)
+    return top
+
+
+def _add_demo(parsers: Parsers) -> None:
+    command = parsers.add_parser("demo", help="load the bundled sample, draw its report, say what to open next")
+    command.set_defaults(run=commands.demo)
+
+
+def _add_snapshot(parsers: Parsers) -> None:
+    command = parsers.add_parser(
+        "snapshot",
+        help="observe tags of registries now",
+        description="Observe the tags of registries now. A reference without a tag stands for all of its tags.",
+    )
+    command.add_argument(
+        "references",
+        nargs="+",
+        metavar="REFERENCE",
+        help="python, ghcr.io/owner/name, localhost:5000/team/app:tag, repository:3.*, repository@sha256:…",
+    )
+    command.add_argument("--platform", action="append", metavar="OS/ARCH", help="only these platforms (repeatable)")
+    command.add_argument("--tags", metavar="GLOB", help="only tags that match, such as 3.*")
+    command.add_argument("--concurrency", type=_positive, default=16, metavar="N", help="requests at a time (16)")
+    command.add_argument("--plain-http", action="store_true", help="no TLS (automatic for loopback)")
+    command.add_argument("--username", help="user name for the registry; the password comes from --password-stdin")
+    command.add_argument("--password-stdin", action="store_true", help="read the password from standard input")
+    command.add_argument("--ca-cert", type=Path, metavar="FILE", help="trust this certificate authority")
+    command.add_argument("--insecure", action="store_true", help="do not verify certificates")
+    command.set_defaults(run=commands.snapshot)
+
+
+def _add_import(parsers: Parsers) -> None:
+    command = parsers.add_parser("import", help="read documents that others keep, with their history")
+    sources = command.add_subparsers(title="sources", metavar="SOURCE", required=True)
+    repo_info = sources.add_parser(
+        "repo-info",
+        help="pages of docker-library/repo-info: a file, a folder, a git repository or a bundle",
+        description="Read pages of docker-library/repo-info: files as they are, or with the whole history that git has "
+        "of them.",
+    )
+    repo_info.add_argument("path", type=Path, metavar="PATH")
+    repo_info.add_argument(
+        "--repository", metavar="R", help="the repository the pages are about (default: as they say)"
+    )
+    repo_info.add_argument(
+        "--observed-at",
+        type=_time,
+        metavar="TIME",
+        help="when files without a git history stood so (default: newest date)",
+    )
+    repo_info.set_defaults(run=commands.import_repo_info)
+
+
+def _add_load(parsers: Parsers) -> None:
+    command = parsers.add_parser("load", help="bring the store up to the journal")
+    command.set_defaults(run=commands.load, rebuild=False)
+    command = parsers.add_parser("rebuild", help="make the store again from the journal")
+    command.set_defaults(run=commands.load, rebuild=True)
+
+
+def _add_views(parsers: Parsers) -> None:
+    command = parsers.add_parser("status", help="what is there and how fresh it is")
+    _add_format(command)
+    command.set_defaults(run=commands.status)
+    command = parsers.add_parser("runs", help="the runs, newest first")
+    _add_format(command)
+    command.set_defaults(run=commands.runs)
+    command = parsers.add_parser("failures", help="what runs could not read, newest first")
+    command.add_argument("--run", dest="run_id", metavar="RUN_ID", help="only those of this run")
+    _add_format(command)
+    command.set_defaults(run=commands.failures)
+
+
+def _add_ask(parsers: Parsers) -> None:
+    command = parsers.add_parser("ask", help="answer a question, as a table or a chart")
+    command.add_argument("question", choices=QUESTIONS, metavar="QUESTION", help=", ".join(QUESTIONS))
+    command.add_argument("--repository", metavar="R", help="such as python or ghcr.io/owner/name")
+    command.add_argument("--tag", metavar="T", help="a tag; for tag_history, tag_churn and tags also a glob")
+    command.add_argument("--platform", metavar="P", help="such as linux/amd64, linux/arm/v7")
+    command.add_argument("--digest", metavar="D", help="an image, for layers")
+    command.add_argument("--at", type=_time, metavar="TIME", help="2019-10-17 or 2019-10-17T05:38:15Z")
+    command.add_argument("--since", type=_time, metavar="TIME")
+    command.add_argument("--until", type=_time, metavar="TIME")
+    command.add_argument("--period", choices=("day", "week", "month", "quarter", "year"))
+    command.add_argument("--chart", type=Path, metavar="FILE", help="draw into FILE.html, .png, .svg or .json instead")
+    _add_format(command)
+    command.set_defaults(run=commands.ask)
+
+
+def _add_sql(parsers: Parsers) -> None:
+    command = parsers.add_parser("sql", help="answer a read-only query over the marts")
+    command.add_argument("query", metavar="SELECT")
+    _add_format(command)
+    command.set_defaults(run=commands.sql)
+
+
+def _add_check(parsers: Parsers) -> None:
+    command = parsers.add_parser("check", help="look for rows that must not exist")
+    _add_format(command)
+    command.set_defaults(run=commands.check)
+
+
+def _add_lab(parsers: Parsers) -> None:
+    command = parsers.add_parser("lab", help="open JupyterLab on the notebooks")
+    command.add_argument("arguments", nargs=argparse.REMAINDER, help="passed on to jupyter lab")
+    command.set_defaults(run=commands.lab)
+
+
+def _add_format(command: argparse.ArgumentParser) -> None:
+    command.add_argument("--format", choices=("table", "csv", "json", "parquet", "markdown"), default="table")
+    command.add_argument("--out", type=Path, metavar="FILE", help="write there instead of to standard output")
+
+
+def _time(text: str) -> datetime:
+    try:
+        time = datetime.fromisoformat(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text!r} is no time: write 2019-10-17 or 2019-10-17T05:38:15Z") from None
+    return time.replace(tzinfo=UTC) if time.tzinfo is None else time.astimezone(UTC)
+
+
+def _positive(text: str) -> int:
+    if not text.isdecimal() or int(text) == 0:
+        raise argparse.ArgumentTypeError(f"{text!r} is no number above 0")
+    return int(text)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,210 @@
+"""
+What each command does: call one function, print what it gives, return the exit code.
+
+Heavy modules are imported inside the functions, so that help and errors come at once.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import polars as pl
+
+    from imglab.http import Credentials
+    from imglab.snapshot import Outcome
+
+GOOD, PARTLY, MISUSE, NOTHING = 0, 1, 2, 3
+
+
+def load(options: argparse.Namespace) -> int:
+    """Bring the store up to the journal, or make it again."""
+    from imglab import store
+    from imglab.data import data_folder
+
+    loaded = store.load(data_folder(options.data), rebuild=options.rebuild)
+    for path in loaded.unreadable:
+        print(f"imglab: {path} is not readable as Parquet; its run is left out of the store", file=sys.stderr)
+    if not options.quiet:
+        rate = f", {loaded.rows / loaded.seconds:,.0f} rows a second" if loaded.rows else ""
+        print(f"{loaded.runs:,} runs with {loaded.rows:,} rows loaded in {loaded.seconds:.1f} s{rate}")
+    return PARTLY if loaded.unreadable else GOOD
+
+
+def status(options: argparse.Namespace) -> int:
+    """What is there and how fresh it is."""
+    from imglab.data import data_folder, open_store
+    from imglab.journal import Journal
+    from imglab.store import Paths
+
+    store = open_store(options.data)
+    frame = store.query("status")
+    folder = data_folder(options.data)
+    _write(frame, options)
+    waiting = len(Journal(Paths(folder).journal).run_ids()) - store.sql("select count(*) from loaded_run").item()
+    if waiting and not options.quiet:
+        print(f"{waiting} runs wait to be loaded: run `imglab load`", file=sys.stderr)
+    return GOOD
+
+
+def runs(options: argparse.Namespace) -> int:
+    """The runs, newest first."""
+    from imglab.data import open_store
+
+    _write(open_store(options.data).query("runs"), options)
+    return GOOD
+
+
+def failures(options: argparse.Namespace) -> int:
+    """What runs could not read."""
+    from imglab.data import open_store
+
+    _write(open_store(options.data).query("failures", {"run_id": options.run_id}), options)
+    return GOOD
+
+
+def ask(options: argparse.Namespace) -> int:
+    """The answer to one question, as a table or a chart."""
+    from imglab.ask import answer
+
+    frame = answer(options.question, _given(options), data=options.data)
+    if options.chart:
+        from imglab import charts
+
+        charts.save(getattr(charts, options.question)(frame), options.chart)
+        if not options.quiet:
+            print(f"{options.chart} drawn from {frame.height:,} rows", file=sys.stderr)
+        return GOOD
+    _write(frame, options)
+    return GOOD
+
+
+def _given(options: argparse.Namespace) -> dict[str, object]:
+    names = ("repository", "tag", "platform", "digest", "at", "since", "until", "period")
+    return {name: getattr(options, name) for name in names if getattr(options, name) is not None}
+
+
+def sql(options: argparse.Namespace) -> int:
+    """The rows of one read-only query."""
+    from imglab.data import open_store
+
+    store = open_store(options.data)
+    store.close_to_files()
+    _write(store.sql(options.query), options)
+    return GOOD
+
+
+def check(options: argparse.Namespace) -> int:
+    """Rows that must not exist."""
+    from imglab.data import open_store
+    from imglab.store import CHECKS
+
+    store = open_store(options.data)
+    found = 0
+    for name in CHECKS:
+        rows = store.check(name)
+        found += rows.height
+        if rows.height:
+            print(f"{name}: {rows.height:,} rows that must not exist", file=sys.stderr)
+            _write(rows.head(20), options)
+    if not found and not options.quiet:
+        print(f"{len(CHECKS)} checks found nothing")
+    return PARTLY if found else GOOD
+
+
+def lab(options: argparse.Namespace) -> int:
+    """Become JupyterLab on the notebooks."""
+    from imglab.data import data_folder, notebooks
+
+    environment = {**os.environ, "IMGLAB_DATA": str(data_folder(options.data).absolute())}
+    command = [sys.executable, "-m", "jupyterlab", str(notebooks()), *options.arguments]
+    os.execve(sys.executable, command, environment)  # noqa: S606
+
+
+def _write(frame: pl.DataFrame, options: argparse.Namespace) -> None:
+    from imglab.output import write
+
+    write(frame, options.format, options.out)
+
+
+def _finish(outcome: Outcome, options: argparse.Namespace) -> int:
+    """Say what a run left, and give its exit code."""
+    from imglab.output import visible
+
+    run = outcome.run
+    for failure in outcome.failures[:10]:
+        print(f"imglab: {visible(failure.locator)}: {visible(failure.message)}", file=sys.stderr)
+    if len(outcome.failures) > 10:
+        print(f"imglab: {len(outcome.failures) - 10:,} more in `imglab failures`", file=sys.stderr)
+    if outcome.load_problem:
+        print(f"imglab: not loaded yet: {outcome.load_problem}", file=sys.stderr)
+    if not options.quiet:
+        seconds = (run.finished_at - run.started_at).total_seconds()
+        print(
+            f"{run.outcome}: {run.tags:,} tag observations, {run.tags_changed:,} moves, "
+            f"{run.manifests:,} new documents, {run.requests:,} requests, "
+            f"{run.failures:,} failures in {seconds:.1f} s; run {outcome.run_id}"
+        )
+    return {"complete": GOOD, "partial": PARTLY, "failed": NOTHING}[run.outcome]
+
+
+def snapshot(options: argparse.Namespace) -> int:
+    """The tags of registries, observed now."""
+    from imglab import snapshot
+    from imglab.data import data_folder
+    from imglab.http import Client
+    from imglab.oci import Platform
+    from imglab.progress import reporting
+    from imglab.sources.registry import Target
+
+    targets = [Target.parse(text, options.tags) for text in options.references]
+    client = Client(
+        credentials=_credentials(options, {target.reference.registry for target in targets}),
+        concurrency=options.concurrency,
+        plain_http=options.plain_http,
+        ca_cert=options.ca_cert,
+        insecure=options.insecure,
+    )
+    platforms = [Platform.parse(text) for text in options.platform or ()]
+    with reporting(quiet=options.quiet) as progress:
+        outcome = snapshot.snapshot(data_folder(options.data), targets, client, platforms=platforms, progress=progress)
+    return _finish(outcome, options)
+
+
+def _credentials(options: argparse.Namespace, registries: set[str]) -> dict[str, Credentials]:
+    """The user's name and password, for the one registry that is asked."""
+    from imglab.errors import UsageError
+    from imglab.http import Credentials
+
+    if bool(options.username) != options.password_stdin:
+        raise UsageError("--username and --password-stdin belong together")
+    if not options.username:
+        return {}
+    if len(registries) != 1:
+        raise UsageError("one user name is for one registry: give references of one registry at a time")
+    return {registries.pop(): Credentials(options.username, sys.stdin.readline().rstrip("\r\n"))}
+
+
+def import_repo_info(options: argparse.Namespace) -> int:
+    """Pages of repo-info, read with their history."""
+    from imglab import snapshot
+    from imglab.data import data_folder
+    from imglab.progress import reporting
+
+    with reporting(quiet=options.quiet) as progress:
+        outcome = snapshot.import_repo_info(
+            data_folder(options.data),
+            options.path,
+            repository=options.repository,
+            observed_at=options.observed_at,
+            progress=progress,
+        )
+    return _finish(outcome, options)
+
+
+def demo(options: argparse.Namespace) -> int:
+    """The sample loaded, its questions answered, its page drawn."""
+    raise SystemExit(3)

@@ -1,0 +1,136 @@
+"""The journal: runs count when committed, whole or not at all."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import polars as pl
+import pytest
+from made import commit, day, digest, image, seen
+
+from imglab import journal as journal_module
+from imglab.errors import JournalError
+from imglab.journal import Journal, Known, schema
+from imglab.records import RECORDS, Blob, IndexEntry, Layer, Manifest, TagObservation
+
+WRITE_TOO_MUCH = """
+import datetime, os, pathlib, resource, signal, sys
+from imglab.journal import Journal
+from imglab.records import Blob
+
+signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, 20_000))
+with Journal(pathlib.Path(sys.argv[1])).begin(now=datetime.datetime.now(datetime.UTC)) as writer:
+    writer.add(Blob("sha256:0", None, os.urandom(1_000_000)))
+    writer._flush()
+"""
+
+
+def test_a_committed_run_reads_back_row_for_row(tmp_path: Path) -> None:
+    """What is added is what is scanned, with the run's name in front."""
+    run_id = commit(tmp_path, day(1), [seen("latest", "a1", day(1)), *image("a1", [3, 4])])
+    journal = Journal(tmp_path / "journal")
+    assert journal.run_ids() == [run_id]
+    layers = journal.scan(Layer).collect()
+    assert layers["run_id"].to_list() == [run_id, run_id]
+    assert layers["compressed_bytes"].to_list() == [3, 4]
+    assert journal.scan(TagObservation).collect()["observed_at"].to_list() == [day(1)]
+
+
+def test_every_record_has_a_flat_schema() -> None:
+    """Every table can be written: each field has one of the allowed types, run_id first."""
+    for record in RECORDS:
+        columns = schema(record)
+        assert next(iter(columns)) == "run_id"
+        assert len(columns) > 1
+
+
+def test_a_run_that_is_left_early_leaves_nothing(tmp_path: Path) -> None:
+    """An exception inside the writer removes what was written so far."""
+    journal = Journal(tmp_path / "journal")
+    with pytest.raises(ZeroDivisionError), journal.begin(now=day(1)) as writer:
+        writer.add(seen("latest", "a1", day(1)))
+        writer._flush()
+        _ = 1 / 0
+    assert journal.run_ids() == []
+    assert list(journal.root.iterdir()) == []
+
+
+def test_many_rows_are_written_in_parts_and_joined(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Rows beyond the buffer go to the disk on the way and end in one file, in order."""
+    monkeypatch.setattr(journal_module, "_FLUSH_ROWS", 10)
+    commit(tmp_path, day(1), [Layer(digest("a"), position, digest("b")) for position in range(95)])
+    journal = Journal(tmp_path / "journal")
+    assert journal.scan(Layer).collect()["position"].to_list() == list(range(95))
+    assert [path.name for path in journal.files(Layer)] == ["layer.parquet"]
+    assert len(list(journal.files(Layer)[0].parent.iterdir())) == 2
+
+
+def test_a_folder_without_its_run_file_does_not_count(tmp_path: Path) -> None:
+    """On storage without atomic renames the run file is the commit."""
+    run_id = commit(tmp_path, day(1), image("a1", [3]))
+    (tmp_path / "journal" / run_id / "run.parquet").unlink()
+    assert Journal(tmp_path / "journal").run_ids() == []
+
+
+def test_columns_that_an_old_run_lacks_are_null(tmp_path: Path) -> None:
+    """A column added later reads as null in runs from before."""
+    run_id = commit(tmp_path, day(1), image("a1", [3]))
+    path = tmp_path / "journal" / run_id / "layer.parquet"
+    pl.read_parquet(path).drop("is_foreign").write_parquet(path)
+    assert Journal(tmp_path / "journal").scan(Layer).collect()["is_foreign"].to_list() == [None]
+
+
+def test_files_that_are_no_parquet_are_passed_over(tmp_path: Path) -> None:
+    """One broken file does not hide the other runs."""
+    broken = commit(tmp_path, day(1), image("a1", [3]))
+    commit(tmp_path, day(2), image("a2", [5]))
+    (tmp_path / "journal" / broken / "layer.parquet").write_bytes(b"not Parquet")
+    assert Journal(tmp_path / "journal").scan(Layer).collect()["compressed_bytes"].to_list() == [5]
+
+
+def test_an_unwritable_place_is_one_clear_error(tmp_path: Path) -> None:
+    """A data folder that is a file gives a JournalError that names it."""
+    (tmp_path / "journal").write_text("in the way")
+    with (
+        pytest.raises(JournalError, match=r"cannot write the journal in .*journal"),
+        Journal(tmp_path / "journal").begin(now=day(1)),
+    ):
+        pass
+
+
+def test_a_full_disk_leaves_earlier_runs_as_they_were(tmp_path: Path) -> None:
+    """Where the system refuses to write, the run is gone and the former one stays."""
+    first = commit(tmp_path, day(1), image("a1", [3]))
+    journal = Journal(tmp_path / "journal")
+
+    child = subprocess.run([sys.executable, "-c", WRITE_TOO_MUCH, str(journal.root)], timeout=60, capture_output=True)
+    assert b"cannot write the journal" in child.stderr
+    assert journal.run_ids() == [first]
+    assert [path.name for path in journal.root.iterdir()] == [first]
+
+
+def test_folders_of_dead_writers_are_removed_and_living_ones_kept(tmp_path: Path) -> None:
+    """A writer's lock tells whether it is alive."""
+    journal = Journal(tmp_path / "journal")
+    with journal.begin(now=day(1)) as alive:
+        dead = journal.root / ".dead.tmp"
+        dead.mkdir()
+        (dead / "lock").touch()
+        assert journal.remove_abandoned() == [".dead.tmp"]
+        assert [path.name for path in journal.root.iterdir()] == [f".{alive.run_id}.tmp"]
+
+
+def test_known_documents_name_their_children(tmp_path: Path) -> None:
+    """Only verified bodies count as known; an index names manifests, an image its config."""
+    bodies = [Blob(digest(name), None, b"{}") for name in ("e1", "a1")]
+    entry = IndexEntry(digest("e1"), 0, digest("a1"))
+    records = [*bodies, Manifest(digest("e1"), None, "index"), entry, *image("a1", [3]), *image("a2", [4])]
+    commit(tmp_path, day(1), records)
+    known = Known(Journal(tmp_path / "journal"))
+    assert known.children([digest("e1"), digest("a1"), digest("a2")]) == {
+        digest("e1"): [digest("a1")],
+        digest("a1"): [digest("ca1")],
+    }
