@@ -28,7 +28,6 @@ from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
-from http.cookiejar import DefaultCookiePolicy
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -111,6 +110,7 @@ class _Final(SourceError):
 class Client:
     """
     Sends requests, several at a time, and counts them. A context manager; its connections end with it.
+    aiohttp sends a request again by itself if its connection breaks before a reply: those are not in the count.
 
     *credentials* are by registry name, as in references (`docker.io`, `localhost:5000`). *transport*, *sleep*, *clock*
     (seconds, for expiry), *now* (for dates in headers) and *jitter* (0 to 1) are there to be replaced in tests.
@@ -208,10 +208,8 @@ class Client:
     # --- inside the loop ---
 
     async def _open(self) -> None:
-        limits = self.limits
-        timeout = httpx.Timeout(limits.silence_seconds, connect=limits.connect_seconds, pool=None)
-        self._http = httpx.AsyncClient(transport=self._transport, timeout=timeout, trust_env=False)
-        self._http.cookies.jar.set_policy(DefaultCookiePolicy(allowed_domains=[]))
+        timeout = httpx.Timeout(self.limits.silence_seconds, connect=self.limits.connect_seconds, pool=None)
+        self._extensions = {"timeout": timeout.as_dict()}
         self._slots = asyncio.Semaphore(self._concurrency)
 
     async def _close(self) -> None:
@@ -219,7 +217,7 @@ class Client:
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
-        await self._http.aclose()
+        await self._transport.aclose()
 
     def _start(
         self,
@@ -320,7 +318,9 @@ class Client:
         what = f"{method} {redacted(str(url))}"
         try:
             async with asyncio.timeout(self.limits.request_seconds):
-                response = await self._http.send(self._http.build_request(method, url, headers=headers), stream=True)
+                # Not through httpx.AsyncClient: its cookies, environment and own redirects are what we must not have.
+                request = httpx.Request(method, url, headers=headers, extensions=dict(self._extensions))
+                response = await self._transport.handle_async_request(request)
                 try:
                     body = await self._read(response, limit, what) if method != "HEAD" else b""
                 finally:
@@ -343,7 +343,8 @@ class Client:
             raise too_large
         decode = _decoder(response.headers.get("content-encoding", ""), what)
         body = bytearray()
-        async for chunk in response.aiter_raw():
+        assert isinstance(response.stream, httpx.AsyncByteStream)  # noqa: S101 - transports of asyncio give no other
+        async for chunk in response.stream:
             piece = decode(chunk, limit - len(body) + 1)
             self.received_bytes += len(piece)
             body += piece

@@ -1,0 +1,625 @@
+"""The HTTP client: what it sends, what it accepts, and what it does when servers misbehave."""
+
+from __future__ import annotations
+
+import base64
+import gzip
+import json
+import threading
+import time
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
+
+import httpx
+import pytest
+from faulty import Faulty, cut, endless, faulty_server, reply, reset, sha256
+from hypothesis import given
+from hypothesis import strategies as st
+
+from imglab.errors import SourceError, UsageError
+from imglab.http import USER_AGENT, Client, Credentials, Limits, Request, next_link, parse_challenges, redacted
+
+NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
+SECRET = Credentials("user", "p4ssw0rd")
+Handler = Callable[[httpx.Request], httpx.Response]
+
+
+class Sleeps:
+    """A clock that sleeping moves, and what was slept."""
+
+    def __init__(self) -> None:
+        self.slept: list[float] = []
+        self.time = 0.0
+
+    async def sleep(self, seconds: float) -> None:
+        self.slept.append(seconds)
+        self.time += seconds
+
+    def clock(self) -> float:
+        return self.time
+
+
+@pytest.fixture
+def server() -> Iterator[Faulty]:
+    with faulty_server() as faulty:
+        yield faulty
+
+
+@pytest.fixture
+def other() -> Iterator[Faulty]:
+    with faulty_server() as faulty:
+        yield faulty
+
+
+@pytest.fixture
+def sleeps() -> Sleeps:
+    return Sleeps()
+
+
+@pytest.fixture
+def client(sleeps: Sleeps) -> Iterator[Client]:
+    limits = Limits(request_seconds=0.5, silence_seconds=0.4)
+    with Client(sleep=sleeps.sleep, clock=sleeps.clock, now=lambda: NOON, jitter=lambda: 1.0, limits=limits) as client:
+        yield client
+
+
+def mocked(handler: Handler, **options: object) -> Client:
+    sleeps = Sleeps()
+    return Client(
+        transport=httpx.MockTransport(handler),
+        sleep=sleeps.sleep,
+        clock=sleeps.clock,
+        now=lambda: NOON,
+        **options,  # type: ignore[arg-type]
+    )
+
+
+def kind(error: SourceError | None) -> str | None:
+    return error.kind if error else None
+
+
+def test_answers_carry_body_headers_and_key(client: Client, server: Faulty) -> None:
+    """A good answer has what was sent, and the client counts it."""
+    server.on("/x", reply(200, b"hello", x_thing="y"))
+    answer = client.answer(
+        Request(f"{server.url}/x", key="k", headers={"accept": "a/b"}, digest=sha256(b"hello"), size=5)
+    )
+    assert (answer.status, answer.body, answer.request.key, answer.error) == (200, b"hello", "k", None)
+    assert answer.headers["x-thing"] == "y"
+    assert server.seen[0].headers["user-agent"] == USER_AGENT
+    assert server.seen[0].headers["accept"] == "a/b"
+    assert (client.requests, client.received_bytes) == (1, 5)
+
+
+def test_one_bad_item_does_not_end_the_batch(client: Client, server: Faulty) -> None:
+    """Each item has its own answer, good or bad."""
+    server.on("/good", reply(200, b"1"))
+    requests = [Request(f"{server.url}/{name}", key=name) for name in ("good", "bad", "good")]
+    answers = list(client.fetch(requests))
+    assert sorted((a.request.key, kind(a.error)) for a in answers) == [
+        ("bad", "not-found"),
+        ("good", None),
+        ("good", None),
+    ]
+
+
+def test_concurrency_is_bounded_and_used() -> None:
+    """Never more requests at a time than asked for, and as many as that."""
+    with faulty_server() as server:
+        lock, now, most = threading.Lock(), [0], [0]
+
+        def slow(handler: object) -> None:
+            with lock:
+                now[0] += 1
+                most[0] = max(most[0], now[0])
+            time.sleep(0.02)
+            with lock:
+                now[0] -= 1
+            reply(200, b"x")(handler)  # type: ignore[arg-type]
+
+        server.on("/x", slow)
+        with Client(concurrency=4) as client:
+            assert sum(1 for _ in client.fetch(Request(f"{server.url}/x") for _ in range(40))) == 40
+        assert most[0] == 4
+
+
+def test_requests_are_read_only_a_little_ahead() -> None:
+    """A long iterable of requests is never taken into memory whole."""
+    taken = [0]
+
+    def requests() -> Iterator[Request]:
+        for _ in range(10_000):
+            taken[0] += 1
+            yield Request("https://r.example/x")
+
+    with mocked(lambda request: httpx.Response(200), concurrency=2) as client:
+        answers = client.fetch(requests())
+        next(answers)
+        assert taken[0] <= 16
+        answers.close()
+
+
+@pytest.mark.parametrize(
+    ("behaviours", "tries"),
+    [
+        ([reply(503), reply(200, b"ok")], 2),
+        ([reset(), reset(), reply(200, b"ok")], 3),
+        ([cut(b"o", 2), reply(200, b"ok")], 2),
+        ([reply(429, retry_after="0"), reply(408), reply(200, b"ok")], 3),
+        ([reply(200, b"no"), reply(200, b"ok")], 2),
+    ],
+)
+def test_what_passes_is_tried_again(client: Client, server: Faulty, behaviours: list, tries: int) -> None:  # type: ignore[type-arg]
+    """Resets, cut and damaged bodies, 408, 429 and 5xx are tried again."""
+    server.on("/x", *behaviours)
+    answer = client.answer(Request(f"{server.url}/x", digest=sha256(b"ok")))
+    assert (answer.error, answer.body) == (None, b"ok")
+    assert len(server.seen) == tries
+
+
+def test_tries_end(client: Client, server: Faulty, sleeps: Sleeps) -> None:
+    """After four tries with longer and longer pauses the error stands."""
+    server.on("/x", reply(500))
+    answer = client.answer(Request(f"{server.url}/x"))
+    assert (kind(answer.error), answer.status, len(server.seen)) == ("server-error", 500, 4)
+    assert sleeps.slept == [0.5, 1.0, 2.0]
+    assert answer.error and answer.error.is_temporary
+
+
+@pytest.mark.parametrize(
+    ("status", "name"), [(401, "unauthorized"), (403, "denied"), (404, "not-found"), (400, "bad-response")]
+)
+def test_refusals_are_final_and_say_what_to_do(client: Client, server: Faulty, status: int, name: str) -> None:
+    """Other 4xx are not tried again; the registry's own code is kept."""
+    body = json.dumps({"errors": [{"code": "SOME_CODE", "message": "x"}]}).encode()
+    server.on("/x", reply(status, body))
+    error = client.answer(Request(f"{server.url}/x?token=secret")).error
+    assert error is not None
+    assert (error.kind, error.status, error.code, error.is_temporary) == (name, status, "SOME_CODE", False)
+    assert len(server.seen) == 1
+    assert "secret" not in str(error) and "\n" not in str(error)
+    assert ("--password-stdin" in str(error)) == (status in {401, 403})
+
+
+@pytest.mark.parametrize("value", ["7", "Thu, 01 Jan 2026 12:00:07 GMT"])
+def test_retry_after_is_honoured(client: Client, server: Faulty, sleeps: Sleeps, value: str) -> None:
+    """Seconds and dates are waited for, a little longer than asked."""
+    server.on("/x", reply(429, retry_after=value), reply(200))
+    assert client.answer(Request(f"{server.url}/x")).error is None
+    assert sleeps.slept == [7.5]
+
+
+def test_long_waits_are_refused(client: Client, server: Faulty, sleeps: Sleeps) -> None:
+    """A wait beyond the cap ends the item at once and names the wait."""
+    server.on("/x", reply(429, retry_after="21600"))
+    error = client.answer(Request(f"{server.url}/x")).error
+    assert error is not None and error.is_temporary
+    assert (error.kind, sleeps.slept, len(server.seen)) == ("rate-limited", [], 1)
+    assert "21600 s" in str(error)
+
+
+def test_spent_pull_limit_is_not_waited_for(client: Client, server: Faulty) -> None:
+    """Docker Hub's six hours are not a matter of another try."""
+    server.on("/x", reply(429, b"You have reached your pull rate limit."))
+    error = client.answer(Request(f"{server.url}/x")).error
+    assert (kind(error), len(server.seen)) == ("rate-limited", 1)
+
+
+def test_wrong_bytes_are_tried_once_more(client: Client, server: Faulty) -> None:
+    """Bytes may be damaged on the way once; a header that vouches for them changes nothing."""
+    server.on("/x", reply(200, b"evil", docker_content_digest=sha256(b"evil")))
+    answer = client.answer(Request(f"{server.url}/x", digest=sha256(b"good")))
+    assert (kind(answer.error), len(server.seen)) == ("digest-mismatch", 2)
+    assert answer.error and not answer.error.is_temporary
+
+
+def test_size_is_checked_before_the_digest(client: Client, server: Faulty) -> None:
+    """A body of another length than announced is refused."""
+    server.on("/x", reply(200, b"good"))
+    error = client.answer(Request(f"{server.url}/x", digest=sha256(b"good"), size=3)).error
+    assert kind(error) == "digest-mismatch"
+    assert "4 bytes came, 3 were announced" in str(error)
+
+
+def test_sha512_and_payload_are_verified() -> None:
+    """Both known algorithms are computed, over the part of the body that counts."""
+    import hashlib
+
+    with mocked(lambda request: httpx.Response(200, content=b"body;signature")) as client:
+        good = "sha512:" + hashlib.sha512(b"body").hexdigest()
+        request = Request("https://r.example/x", digest=good, payload=lambda body: body.partition(b";")[0])
+        assert client.answer(request).error is None
+        assert kind(client.answer(Request("https://r.example/x", digest=good)).error) == "digest-mismatch"
+
+
+def test_bodies_are_capped(client: Client, server: Faulty) -> None:
+    """Endless bodies, announced giants and gzip bombs end at the cap, in memory too."""
+    server.on("/endless", endless())
+    server.on("/lying", reply(200, b"x", content_length=str(10**10)))
+    bomb = gzip.compress(bytes(20_000_000))
+    server.on("/bomb", reply(200, bomb, content_encoding="gzip"))
+    for path in ("endless", "lying", "bomb"):
+        answer = client.answer(Request(f"{server.url}/{path}", body_limit=100_000))
+        assert (path, kind(answer.error), answer.body) == (path, "too-large", b"")
+    assert client.received_bytes < 300_000
+
+
+def test_a_trickling_body_is_ended(client: Client, server: Faulty) -> None:
+    """A body that comes a byte at a time never takes longer than the time for one request."""
+    server.on("/x", endless(b"x", pause=0.05))
+    began = time.monotonic()
+    error = client.answer(Request(f"{server.url}/x")).error
+    assert (kind(error), len(server.seen)) == ("timeout", 1)
+    assert time.monotonic() - began < 3
+
+
+def test_gzip_is_decoded_and_other_codings_refused(client: Client, server: Faulty) -> None:
+    """The digest is that of the decoded body; a coding not asked for is no answer."""
+    server.on("/gzip", reply(200, gzip.compress(b"hello"), content_encoding="gzip"))
+    server.on("/br", reply(200, b"?", content_encoding="br"))
+    server.on("/twice", reply(200, b"?", content_encoding="gzip, gzip"))
+    assert client.answer(Request(f"{server.url}/gzip", digest=sha256(b"hello"))).body == b"hello"
+    assert kind(client.answer(Request(f"{server.url}/br")).error) == "bad-response"
+    assert kind(client.answer(Request(f"{server.url}/twice")).error) == "bad-response"
+
+
+def test_unreachable_servers_are_named(client: Client) -> None:
+    """A refused connection says so, without traces of the libraries."""
+    with faulty_server() as gone:
+        url = gone.url
+    error = client.answer(Request(f"{url}/x")).error
+    assert error is not None
+    assert (error.kind, error.is_temporary) == ("unreachable", True)
+    assert str(error).startswith(f"GET {url}/x: unreachable (")
+
+
+def test_tls_trouble_is_final(server: Faulty) -> None:
+    """Plain HTTP where TLS was expected is told as such and not tried again."""
+    with Client() as client:
+        error = client.answer(Request(f"https://{server.registry}/x")).error
+    assert error is not None
+    assert (error.kind, error.is_temporary, "--ca-cert" in str(error)) == ("tls", False, True)
+
+
+def test_unreadable_certificates_are_misuse(tmp_path: object) -> None:
+    """A --ca-cert that is none is the caller's mistake."""
+    from pathlib import Path
+
+    path = Path(str(tmp_path)) / "ca.pem"
+    path.write_text("no certificate")
+    with pytest.raises(UsageError, match="PEM"):
+        Client(ca_cert=path)
+
+
+def test_plain_http_for_loopback_only() -> None:
+    """TLS is the rule; loopback is the exception, and --plain-http another."""
+    client = Client()
+    assert client.base_url("docker.io") == "https://registry-1.docker.io"
+    assert client.base_url("ghcr.io") == "https://ghcr.io"
+    for name in ("localhost", "localhost:5000", "127.0.0.1:5000", "127.9.9.9", "[::1]:5000"):
+        assert client.base_url(name) == f"http://{name}"
+    assert Client(plain_http=True).base_url("r.example:81") == "http://r.example:81"
+
+
+# --- redirects -------------------------------------------------------------------------------------------------------
+
+
+def authorised(server: Faulty) -> Client:
+    return Client(credentials={server.registry: SECRET}, limits=Limits(tries=1))
+
+
+def test_redirects_carry_no_credentials_to_another_port(server: Faulty, other: Faulty) -> None:
+    """Another port is another server: it sees no Authorization, and its challenge is not answered."""
+    server.on("/v2/", reply(401, www_authenticate="Basic realm=x"))
+    server.on("/blob", reply(307, location=f"{other.url}/stored"))
+    other.on("/stored", reply(200, b"bytes"))
+    with authorised(server) as client:
+        assert client.answer(Request(f"{server.url}/blob", scope="s")).body == b"bytes"
+        other.on("/stored", reply(401, www_authenticate=f'Bearer realm="{server.url}/token"'))
+        assert kind(client.answer(Request(f"{server.url}/blob", scope="s")).error) == "unauthorized"
+    assert "authorization" in server.paths("/blob")[0].headers
+    assert [seen.headers.get("authorization") for seen in other.seen] == [None, None]
+    assert server.paths("/token") == []
+
+
+def test_redirects_on_the_same_server_keep_credentials(server: Faulty) -> None:
+    """A relative redirect is the same server."""
+    server.on("/v2/", reply(401, www_authenticate="Basic realm=x"))
+    server.on("/a", reply(302, location="b"))
+    server.on("/b", reply(200, b"bytes"))
+    with authorised(server) as client:
+        assert client.answer(Request(f"{server.url}/a", scope="s")).body == b"bytes"
+    assert server.paths("/b")[0].headers["authorization"].startswith("Basic ")
+
+
+@pytest.mark.parametrize(
+    "target",
+    [
+        "http://r.example/x",
+        "file:///etc/passwd",
+        "https://169.254.169.254/x",
+        "https://10.0.0.1/x",
+        "https://[::1]/",
+        "",
+    ],
+)
+def test_bad_redirects_are_refused(target: str) -> None:
+    """No downgrade, no other schemes, no internal addresses, no circles."""
+    asked: list[str] = []
+
+    def handler(request: httpx.Request) -> httpx.Response:
+        asked.append(str(request.url))
+        return httpx.Response(302, headers={"location": target} if target else {"location": "/x"})
+
+    with mocked(handler) as client:
+        assert kind(client.answer(Request("https://r.example/x")).error) == "redirect"
+    assert set(asked) == {"https://r.example/x"}
+    assert len(asked) == (1 if target else 6)
+
+
+# --- tokens ----------------------------------------------------------------------------------------------------------
+
+
+class Tokens:
+    """A registry and its token server as a table, with tokens that can be revoked."""
+
+    def __init__(self, realm: str = "https://auth.r.example/token", expires_in: object = 300) -> None:
+        self.realm, self.expires_in = realm, expires_in
+        self.valid: set[str] = set()
+        self.asked: list[httpx.Request] = []
+        self.pings = self.count = 0
+
+    def __call__(self, request: httpx.Request) -> httpx.Response:
+        if request.url.path.endswith("token"):
+            self.asked.append(request)
+            self.count += 1
+            self.valid = {f"t{self.count}"}
+            return httpx.Response(200, json={"access_token": f"t{self.count}", "expires_in": self.expires_in})
+        self.pings += request.url.path == "/v2/"
+        if request.headers.get("authorization", "").removeprefix("Bearer ") in self.valid:
+            return httpx.Response(200, content=b"ok")
+        header = f'Bearer realm="{self.realm}",service="s, with comma",scope="repository:a/b:pull"'
+        return httpx.Response(401, headers={"www-authenticate": header})
+
+
+BASE = "https://registry.r.example"
+
+
+def test_one_token_serves_a_repository() -> None:
+    """Many requests at once make one ping and one token request, with the scope and service as asked."""
+    tokens = Tokens()
+    with mocked(tokens) as client:
+        answers = list(client.fetch(Request(f"{BASE}/v2/a/b/x", scope="repository:a/b:pull") for _ in range(50)))
+    assert [a.body for a in answers] == [b"ok"] * 50
+    assert (tokens.pings, len(tokens.asked), client.requests) == (1, 1, 52)
+    assert tokens.asked[0].url.params.multi_items() == [("service", "s, with comma"), ("scope", "repository:a/b:pull")]
+    assert "authorization" not in tokens.asked[0].headers
+
+
+def test_expired_tokens_are_renewed_before_use() -> None:
+    """A token ends when its time is over; without a time it lasts a minute."""
+    for expires_in, lasts in ((300, 300), (None, 60), ("soon", 60), (-1, 60)):
+        tokens, sleeps = Tokens(expires_in=expires_in), Sleeps()
+        with Client(transport=httpx.MockTransport(tokens), clock=sleeps.clock) as client:
+            request = Request(f"{BASE}/v2/a/b/x", scope="repository:a/b:pull")
+            for moment, count in ((0.0, 1), (lasts - 1.0, 1), (lasts + 1.0, 2)):
+                sleeps.time = moment
+                assert client.answer(request).error is None
+                assert len(tokens.asked) == count
+
+
+def test_a_revoked_token_is_renewed_once() -> None:
+    """A 401 leads to one new token for all that wait, and never to a loop."""
+    tokens = Tokens()
+    with mocked(tokens) as client:
+        request = Request(f"{BASE}/v2/a/b/x", scope="repository:a/b:pull")
+        assert client.answer(request).error is None
+        tokens.valid = set()
+        assert [a.error for a in client.fetch([request] * 10)] == [None] * 10
+        assert len(tokens.asked) == 2
+
+    refusing = Tokens()
+    handler = lambda request: (  # noqa: E731
+        refusing(request)
+        if request.url.path.endswith("token")
+        else httpx.Response(401, headers={"www-authenticate": f'Bearer realm="{refusing.realm}"'})
+    )
+    with mocked(handler) as client:
+        assert kind(client.answer(Request(f"{BASE}/v2/a/b/x", scope="s")).error) == "unauthorized"
+        assert client.requests <= 5
+
+
+def test_password_goes_to_the_registrys_own_token_server() -> None:
+    """The token server in the registry's domain sees the password; the registry sees only tokens."""
+    tokens = Tokens()
+    seen: list[httpx.Request] = []
+
+    def handler(request: httpx.Request) -> httpx.Response:
+        seen.append(request)
+        return tokens(request)
+
+    with mocked(handler, credentials={"registry.r.example": SECRET}) as client:
+        assert client.answer(Request(f"{BASE}/v2/a/b/x", scope="repository:a/b:pull")).error is None
+    basic = "Basic " + base64.b64encode(b"user:p4ssw0rd").decode()
+    assert [r.headers.get("authorization") for r in seen if r.url.host == "auth.r.example"] == [basic]
+    assert basic not in [r.headers.get("authorization") for r in seen if r.url.host == "registry.r.example"]
+
+
+@pytest.mark.parametrize(
+    "realm",
+    [
+        "http://auth.r.example/token",
+        "https://evil.example/token",
+        "https://evilr.example/token",
+        "https://169.254.169.254/token",
+        "https://127.0.0.1/token",
+        "https://0.0.0.0/token",
+        "https://[::]/token",
+        "https://user:x@auth.r.example/token",
+        "ftp://auth.r.example/token",
+        "token",
+        "",
+    ],
+)
+def test_password_goes_nowhere_else(realm: str) -> None:
+    """Realms in the clear, of other hosts, of internal addresses or of no address get no request at all."""
+    hosts: list[str] = []
+
+    def handler(request: httpx.Request) -> httpx.Response:
+        hosts.append(f"{request.url.scheme}://{request.url.host}")
+        return Tokens(realm)(request)
+
+    with mocked(handler, credentials={"registry.r.example": SECRET}) as client:
+        error = client.answer(Request(f"{BASE}/v2/a/b/x", scope="repository:a/b:pull")).error
+    assert error is not None and "p4ssw0rd" not in str(error)
+    assert set(hosts) == {"https://registry.r.example"}
+
+
+def test_token_server_may_not_redirect() -> None:
+    """A redirect would choose who sees the password."""
+    hosts: set[str] = set()
+
+    def handler(request: httpx.Request) -> httpx.Response:
+        hosts.add(request.url.host)
+        if request.url.path == "/token":
+            return httpx.Response(302, headers={"location": "https://registry.r.example/steal"})
+        return Tokens()(request)
+
+    with mocked(handler, credentials={"registry.r.example": SECRET}) as client:
+        error = client.answer(Request(f"{BASE}/v2/a/b/x", scope="repository:a/b:pull")).error
+    assert kind(error) == "bad-response"
+    assert hosts == {"registry.r.example", "auth.r.example"}
+
+
+@pytest.mark.parametrize("body", [b"", b"[]", b"{}", b'{"token": 1}', b'{"token": "a\\nb"}', b"[" * 100_000])
+def test_a_token_that_is_none(body: bytes) -> None:
+    """Whatever a token server says, the answer is one clear error."""
+
+    def handler(request: httpx.Request) -> httpx.Response:
+        return httpx.Response(200, content=body) if request.url.path == "/token" else Tokens()(request)
+
+    with mocked(handler) as client:
+        assert kind(client.answer(Request(f"{BASE}/v2/a/b/x", scope="s")).error) == "bad-response"
+
+
+def test_wrong_password_is_told() -> None:
+    """The token server's 401 is about the password, and says so without showing it."""
+
+    def handler(request: httpx.Request) -> httpx.Response:
+        return httpx.Response(401) if request.url.path == "/token" else Tokens()(request)
+
+    with mocked(handler, credentials={"registry.r.example": SECRET}) as client:
+        error = client.answer(Request(f"{BASE}/v2/a/b/x", scope="s")).error
+    assert kind(error) == "unauthorized"
+    assert "password are wrong" in str(error) and "p4ssw0rd" not in str(error)
+
+
+def test_basic_is_for_its_own_host_only(server: Faulty, other: Faulty) -> None:
+    """A registry without credentials of its own gets none of another's."""
+    for faulty in (server, other):
+        faulty.on("/v2/", reply(401, www_authenticate='Basic realm="x"'))
+        faulty.on("/x", reply(200, b"ok"))
+    with authorised(server) as client:
+        list(client.fetch([Request(f"{server.url}/x", scope="s"), Request(f"{other.url}/x", scope="s")]))
+    assert server.paths("/x")[0].headers["authorization"] == "Basic " + base64.b64encode(b"user:p4ssw0rd").decode()
+    assert "authorization" not in other.paths("/x")[0].headers
+
+
+def test_a_dead_registry_is_pinged_once(sleeps: Sleeps) -> None:
+    """A registry that is down costs its tries once, not once for each tag."""
+
+    def handler(request: httpx.Request) -> httpx.Response:
+        raise httpx.ConnectError("refused")
+
+    with Client(transport=httpx.MockTransport(handler), sleep=sleeps.sleep) as client:
+        answers = list(client.fetch(Request(f"{BASE}/v2/a/b/{i}", scope="s") for i in range(30)))
+        assert {kind(a.error) for a in answers} == {"unreachable"}
+        assert client.requests == 4
+
+
+def test_secrets_are_not_shown() -> None:
+    """Neither repr nor redacted URLs hold a secret."""
+    assert "p4ssw0rd" not in repr(SECRET)
+    assert redacted("https://user:pw@h.example/a?token=x#y") == "https://h.example/a"
+
+
+# --- headers and pages -----------------------------------------------------------------------------------------------
+
+
+def test_challenges_are_parsed_as_rfc_9110_has_them() -> None:
+    """Quoted commas, escapes, several challenges in one or more lines, any case of names."""
+    parsed = parse_challenges(
+        [
+            'Bearer Realm="https://a/b",service="x",scope="repository:a:pull,push"',
+            'Basic realm="say \\"hi\\"", Negotiate abc==',
+        ]
+    )
+    assert parsed == {
+        "bearer": {"realm": "https://a/b", "service": "x", "scope": "repository:a:pull,push"},
+        "basic": {"realm": 'say "hi"'},
+        "negotiate": {},
+    }
+    assert parse_challenges(["BASIC realm=x , bearer realm=y"]) == {"basic": {"realm": "x"}, "bearer": {"realm": "y"}}
+    assert parse_challenges([]) == {}
+
+
+@given(st.text(alphabet='abR="\\, ;<>realm:/?#é', max_size=60))
+def test_any_header_is_survived(value: str) -> None:
+    """Headers are what servers send: no text breaks the parsers."""
+    assert all(isinstance(parameters, dict) for parameters in parse_challenges([value]).values())
+    link = next_link(value)
+    assert link is None or link in value
+
+
+@pytest.mark.parametrize(
+    ("value", "link"),
+    [
+        ('</v2/x?last=a&n=2>; rel="next"', "/v2/x?last=a&n=2"),
+        ("<a,b>; rel=next", "a,b"),
+        ('<p>; rel="prev", <n>; title="x; y"; rel="last next"', "n"),
+        ('<p>; rel="prev"', None),
+        ("", None),
+    ],
+)
+def test_next_link(value: str, link: str | None) -> None:
+    """The link with the relation next, wherever it stands."""
+    assert next_link(value) == link
+
+
+def test_pages_are_followed(client: Client, server: Faulty) -> None:
+    """Relative and absolute links of the same server lead on; the last page has none."""
+    server.on("/t?n=1", reply(200, b"1", link='</t?n=1&last=1>; rel="next"'))
+    server.on("/t?n=1&last=1", reply(200, b"2", link=f'<{server.url}/t?n=1&last=2>; rel="next"'))
+    server.on("/t?n=1&last=2", reply(200, b"3"))
+    assert [(page.body, page.error) for page in client.pages(Request(f"{server.url}/t?n=1"))] == [
+        (b"1", None),
+        (b"2", None),
+        (b"3", None),
+    ]
+
+
+def test_pages_never_leave_the_server_or_turn_in_circles(client: Client, server: Faulty, other: Faulty) -> None:
+    """Another port, another scheme, a loop: the page is kept and the error says why there are no more."""
+    for link in (f"{other.url}/t", f"https://{server.registry}/t", "http://[bad/", "/t"):
+        server.on("/t", reply(200, b"1", link=f'<{link}>; rel="next"'))
+        pages = list(client.pages(Request(f"{server.url}/t")))
+        assert [(page.body, kind(page.error)) for page in pages] == [(b"1", "bad-response")]
+    assert other.seen == []
+
+
+def test_pages_are_counted() -> None:
+    """A registry that invents pages without end is left after so many."""
+    handler = lambda request: httpx.Response(200, headers={"link": f"<{request.url.path}x>; rel=next"})  # noqa: E731
+    with mocked(handler, limits=Limits(pages=5)) as client:
+        pages = list(client.pages(Request("https://r.example/")))
+    assert [kind(page.error) for page in pages] == [None] * 4 + ["bad-response"]
+
+
+def test_a_fault_in_a_callback_reaches_the_caller() -> None:
+    """What is wrong with the program is not made an answer."""
+
+    def broken(body: bytes) -> bytes:
+        raise ZeroDivisionError
+
+    with mocked(lambda request: httpx.Response(200)) as client, pytest.raises(ZeroDivisionError):
+        client.answer(Request("https://r.example/x", digest=sha256(b""), payload=broken))
