@@ -1,0 +1,440 @@
+"""Snapshots of registries: what is asked for, what becomes of it, and what a registry's faults leave behind."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+import httpx
+import pytest
+from faulty import Faulty, endless, faulty_server, reply, sha256
+
+from imglab import oci
+from imglab.errors import InvalidReference, ParseError
+from imglab.http import Client, Limits
+from imglab.oci import Platform
+from imglab.records import (
+    Blob,
+    Config,
+    Failure,
+    History,
+    IndexEntry,
+    Layer,
+    Listing,
+    Manifest,
+    Record,
+    TagObservation,
+)
+from imglab.sources.registry import Counts, Target, collect, parse_tags
+
+NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
+CONFIG_TYPE = "application/vnd.oci.image.config.v1+json"
+LAYER = {"mediaType": "application/vnd.oci.image.layer.v1.tar+gzip", "digest": "sha256:" + "1" * 64, "size": 1000}
+
+
+class Journal:
+    """What runs before left, as the journal would tell it."""
+
+    def __init__(self, records: Sequence[Record] = ()) -> None:
+        self.held: dict[str, list[str]] = {}
+        for record in records:
+            match record:
+                case IndexEntry():
+                    self.held.setdefault(record.index_digest, []).append(record.manifest_digest)
+                case Manifest(kind="image", config_digest=str(config)):
+                    self.held[record.digest] = [config]
+                case Manifest() | Config():
+                    self.held.setdefault(record.digest, [])
+
+    def children(self, digests: Collection[str]) -> Mapping[str, Sequence[str]]:
+        return {digest: self.held[digest] for digest in digests if digest in self.held}
+
+
+class Registry:
+    """A registry as a table: repositories with tags and documents, and what was asked of it."""
+
+    def __init__(self) -> None:
+        self.tags: dict[str, dict[str, str]] = {}
+        self.documents: dict[str, tuple[str, bytes]] = {}
+        self.asked: list[tuple[str, str]] = []
+        self.override: dict[tuple[str, str], Callable[[httpx.Request], httpx.Response]] = {}
+
+    def add(self, document: object, media_type: str) -> dict[str, Any]:
+        body = json.dumps(document).encode()
+        self.documents[sha256(body)] = (media_type, body)
+        return {"mediaType": media_type, "digest": sha256(body), "size": len(body)}
+
+    def image(self, architecture: str = "amd64", **changes: Any) -> dict[str, Any]:
+        config = {
+            "os": "linux",
+            "architecture": architecture,
+            "history": [{"created_by": "/bin/sh -c #(nop) ADD file:0123456789ab in / "}],
+        }
+        document = {
+            "mediaType": oci.OCI_MANIFEST,
+            "config": self.add(config, CONFIG_TYPE),
+            "layers": [LAYER],
+            **changes,
+        }
+        return {**self.add(document, oci.OCI_MANIFEST), "platform": {"os": "linux", "architecture": architecture}}
+
+    def index(self, *entries: dict[str, Any]) -> str:
+        return str(self.add({"mediaType": oci.OCI_INDEX, "manifests": list(entries)}, oci.OCI_INDEX)["digest"])
+
+    def tag(self, name: str, digest: str, repository: str = "team/app") -> None:
+        self.tags.setdefault(repository, {})[name] = digest
+
+    def __call__(self, request: httpx.Request) -> httpx.Response:
+        path = request.url.path
+        self.asked.append((request.method, path))
+        special = self.override.get((request.method, path))
+        if special:
+            return special(request)
+        if path == "/v2/":
+            return httpx.Response(200)
+        repository, kind, name = path.removeprefix("/v2/").rsplit("/", 2)
+        tags = self.tags.get(repository)
+        if tags is None:
+            return httpx.Response(404, json={"errors": [{"code": "NAME_UNKNOWN"}]})
+        if (kind, name) == ("tags", "list"):
+            return self.page(request, repository, sorted(tags))
+        if name not in tags and name not in self.documents:
+            return httpx.Response(404, json={"errors": [{"code": "MANIFEST_UNKNOWN"}]})
+        digest = tags.get(name, name)
+        media_type, body = self.documents[digest]
+        headers = {"docker-content-digest": digest, "content-type": media_type}
+        return httpx.Response(200, headers=headers, content=b"" if request.method == "HEAD" else body)
+
+    def page(self, request: httpx.Request, repository: str, tags: list[str]) -> httpx.Response:
+        after = request.url.params.get("last")
+        start = tags.index(after) + 1 if after else 0
+        page = tags[start : start + 2]
+        more = start + 2 < len(tags)
+        headers = {"link": f'</v2/{repository}/tags/list?n=2&last={page[-1]}>; rel="next"'} if more else {}
+        return httpx.Response(200, json={"name": repository, "tags": page or None}, headers=headers)
+
+    def fetched(self) -> Counter[str]:
+        return Counter(path.rpartition("/")[2] for method, path in self.asked if method == "GET" and "sha256:" in path)
+
+
+async def no_sleep(seconds: float) -> None:
+    """No time passes."""
+
+
+def snapshot(
+    registry: Registry, *texts: str, known: Journal | None = None, counts: Counts | None = None, **options: Any
+) -> list[Record]:
+    targets = [Target.parse(text) for text in texts]
+    with Client(transport=httpx.MockTransport(registry), sleep=no_sleep, limits=Limits(tries=2)) as client:
+        return list(collect(targets, client, known or Journal(), now=lambda: NOON, counts=counts, **options))
+
+
+def of(kind: type[Any], records: list[Record]) -> list[Any]:
+    return [record for record in records if isinstance(record, kind)]
+
+
+def failures(records: list[Record]) -> list[tuple[str, str]]:
+    return [(failure.kind, failure.locator) for failure in of(Failure, records)]
+
+
+@pytest.fixture
+def registry() -> Registry:
+    registry = Registry()
+    index = registry.index(registry.image("amd64"), registry.image("arm64"))
+    for name in ("1.0", "1.1", "2.0", "latest"):
+        registry.tag(name, index)
+    registry.tag("old", registry.image("s390x")["digest"])
+    return registry
+
+
+def test_whole_repository(registry: Registry) -> None:
+    """Every listed tag is looked up, and every document fetched once however many tags share it."""
+    counts = Counts()
+    records = snapshot(registry, "r.example/team/app", counts=counts)
+    assert of(Listing, records) == [Listing("r.example/team/app", NOON, True)]
+    observed = {tag.tag: tag.digest for tag in of(TagObservation, records)}
+    assert observed == registry.tags["team/app"]
+    assert len(of(IndexEntry, records)) == 2
+    assert sorted(manifest.kind for manifest in of(Manifest, records)) == ["image", "image", "image", "index"]
+    assert {config.architecture for config in of(Config, records)} == {"amd64", "arm64", "s390x"}
+    assert {step.step_label for step in of(History, records)} == {"ADD root filesystem"}
+    assert len(of(Layer, records)) == 3
+    assert {blob.digest: blob.body for blob in of(Blob, records)} == {d: b for d, (_, b) in registry.documents.items()}
+    assert set(registry.fetched().values()) == {1}
+    assert (counts.tags, counts.documents, counts.failures, counts.repositories) == (5, 7, 0, 1)
+
+
+def test_second_snapshot_costs_one_request_per_tag(registry: Registry) -> None:
+    """What the journal holds is not fetched again; a tag that moved costs its new documents only."""
+    first = snapshot(registry, "r.example/team/app")
+    registry.asked.clear()
+    second = snapshot(registry, "r.example/team/app", known=Journal(first))
+    assert Counter(method for method, _ in registry.asked) == {"HEAD": 5, "GET": 1 + 3}  # ping and three pages
+    assert {record.table for record in second} == {"listing", "tag_observation"}
+    moved = registry.image("riscv64")["digest"]
+    registry.tag("latest", moved)
+    registry.asked.clear()
+    third = snapshot(registry, "r.example/team/app:latest", known=Journal(first))
+    assert [tag.digest for tag in of(TagObservation, third)] == [moved]
+    assert sum(registry.fetched().values()) == 2
+
+
+def test_what_failed_last_time_is_completed(registry: Registry) -> None:
+    """A known index with unknown children, and a known manifest with an unknown config, are completed."""
+    first = snapshot(registry, "r.example/team/app:latest")
+    images = [record.digest for record in of(Manifest, first) if record.kind == "image"]
+    configs = [record.digest for record in of(Config, first)]
+    known = Journal(first)
+    del known.held[images[0]], known.held[configs[1]]
+    registry.override["GET", f"/v2/team/app/manifests/{configs[1]}"] = lambda request: httpx.Response(404)
+    registry.asked.clear()
+    records = snapshot(registry, "r.example/team/app:latest", known=known)
+    assert {record.digest for record in of(Blob, records)} == {images[0], configs[1]}
+    assert of(Failure, records) == []
+
+
+def test_patterns_look_up_only_what_matches(registry: Registry) -> None:
+    """Tags that do not match are known to exist, without a digest."""
+    records = snapshot(registry, "r.example/team/app:1.*")
+    observed = {tag.tag: tag.digest is not None for tag in of(TagObservation, records)}
+    assert observed == {"1.0": True, "1.1": True, "2.0": False, "latest": False, "old": False}
+    assert Target.parse("r.example/a:x", "1.*") == Target.parse("r.example/a:x")
+    assert Target.parse("r.example/a", "1.*") == Target.parse("r.example/a:1.*")
+    with pytest.raises(InvalidReference):
+        Target.parse("r.example/A")
+
+
+def test_platforms_restrict_what_is_fetched(registry: Registry) -> None:
+    """Other platforms stay entries of the index; the attestation of a chosen image comes along."""
+    chosen, left = registry.image("amd64"), registry.image("arm64")
+    annotations = {"vnd.docker.reference.type": "attestation-manifest"}
+    proofs = [
+        {
+            **registry.image(f"unknown{n}", layers=[{**LAYER, "mediaType": "application/vnd.in-toto+json"}]),
+            "platform": {"os": "unknown", "architecture": "unknown"},
+            "annotations": {**annotations, "vnd.docker.reference.digest": about["digest"]},
+        }
+        for n, about in enumerate((chosen, left))
+    ]
+    registry.tag("p", registry.index(chosen, left, *proofs))
+    records = snapshot(registry, "r.example/team/app:p", platforms=[Platform.parse("linux/amd64")])
+    kinds = {manifest.digest: manifest.kind for manifest in of(Manifest, records) if manifest.kind != "index"}
+    assert kinds == {chosen["digest"]: "image", proofs[0]["digest"]: "attestation"}
+    assert len(of(IndexEntry, records)) == 4
+    assert [config.architecture for config in of(Config, records)] == ["amd64"]
+
+
+def test_digest_targets_are_fetched_without_a_tag(registry: Registry) -> None:
+    """A digest is content: there is nothing to observe about it."""
+    digest = registry.tags["team/app"]["latest"]
+    records = snapshot(registry, f"r.example/team/app@{digest}")
+    assert of(TagObservation, records) == [] and of(Listing, records) == []
+    assert len(of(Config, records)) == 2
+
+
+def test_nested_indexes_and_odd_children(registry: Registry) -> None:
+    """Indexes within indexes are followed; children of unknown types and algorithms are not fetched."""
+    inner = registry.index(registry.image("arm"))
+    entries = [
+        {"mediaType": oci.OCI_INDEX, "digest": inner, "size": len(registry.documents[inner][1])},
+        {"mediaType": "application/vnd.example", "digest": "sha256:" + "2" * 64, "size": 1},
+        {"mediaType": oci.OCI_MANIFEST, "digest": "blake3:abc", "size": 1},
+    ]
+    registry.tag("n", registry.index(*entries))
+    records = snapshot(registry, "r.example/team/app:n")
+    assert [config.architecture for config in of(Config, records)] == ["arm"]
+    assert failures(records) == [("unverifiable", "r.example/team/app@blake3:abc")]
+
+
+def test_indexes_end_somewhere(registry: Registry) -> None:
+    """A chain of indexes is not followed for ever."""
+    digest = registry.index()
+    for _ in range(20):
+        entry = {"mediaType": oci.OCI_INDEX, "digest": digest, "size": len(registry.documents[digest][1])}
+        digest = registry.index(entry)
+    registry.tag("deep", digest)
+    records = snapshot(registry, "r.example/team/app:deep")
+    assert [kind for kind, _ in failures(records)] == ["unverifiable"]
+    assert len(of(Manifest, records)) < 12
+
+
+def test_absent_and_vanished_tags(registry: Registry) -> None:
+    """A tag asked for by name may be absent; one that was listed and is gone is a failure besides."""
+    records = snapshot(registry, "r.example/team/app:nothing")
+    assert of(TagObservation, records) == [TagObservation("r.example/team/app", "nothing", NOON, is_absent=True)]
+    assert of(Failure, records) == []
+    registry.override["HEAD", "/v2/team/app/manifests/2.0"] = lambda request: httpx.Response(404)
+    records = snapshot(registry, "r.example/team/app")
+    assert [tag.tag for tag in of(TagObservation, records) if tag.is_absent] == ["2.0"]
+    assert failures(records) == [("vanished", "r.example/team/app:2.0")]
+    assert len(of(Config, records)) == 3
+
+
+def test_missing_repository_is_a_failure(registry: Registry) -> None:
+    """A repository that is not there says nothing about tags."""
+    for text in ("r.example/no/such", "r.example/no/such:x"):
+        records = snapshot(registry, text)
+        assert [kind for kind, _ in failures(records)] == ["not-found"]
+        assert len(records) == 1
+
+
+@pytest.mark.parametrize("stated", [None, "sha256:../../x", "SHA256:" + "a" * 64])
+def test_without_a_usable_digest_the_tag_is_fetched(registry: Registry, stated: str | None) -> None:
+    """Where HEAD states no digest, or one that is none, the document itself is asked for, and not twice."""
+    digest = registry.tags["team/app"]["latest"]
+    media_type, body = registry.documents[digest]
+    headers = {"content-type": media_type, **({"docker-content-digest": stated} if stated else {})}
+    for method in ("HEAD", "GET"):
+        answer = httpx.Response(200, headers=headers, content=body if method == "GET" else b"")
+        registry.override[method, "/v2/team/app/manifests/latest"] = lambda request, answer=answer: answer  # type: ignore[misc]
+    records = snapshot(registry, "r.example/team/app:latest")
+    assert [tag.digest for tag in of(TagObservation, records)] == [digest]
+    assert len(of(Config, records)) == 2
+    assert registry.fetched()[digest] == 0
+
+
+def test_refused_head_leads_to_get(registry: Registry) -> None:
+    """A registry without HEAD is read with GET; a digest that it states must hold."""
+    registry.override["HEAD", "/v2/team/app/manifests/old"] = lambda request: httpx.Response(405)
+    records = snapshot(registry, "r.example/team/app:old")
+    assert [tag.digest for tag in of(TagObservation, records)] == [registry.tags["team/app"]["old"]]
+    wrong = httpx.Response(200, headers={"docker-content-digest": "sha256:" + "9" * 64}, content=b"{}")
+    registry.override["GET", "/v2/team/app/manifests/old"] = lambda request: wrong
+    records = snapshot(registry, "r.example/team/app:old")
+    assert failures(records) == [("digest-mismatch", "r.example/team/app:old")]
+    assert len(records) == 1
+
+
+def test_bad_documents_are_failures_and_the_rest_goes_on(registry: Registry) -> None:
+    """Wrong bytes, lying sizes and broken JSON are stored nowhere; their siblings are."""
+    good, lost, short = registry.image("amd64"), registry.image("arm64"), registry.image("riscv64")
+    broken = registry.add([1, 2], oci.OCI_MANIFEST)
+    index = registry.index(good, lost, {**short, "size": 7}, broken)
+    registry.tag("bad", index)
+    evil = httpx.Response(200, headers={"docker-content-digest": lost["digest"]}, content=b"x" * lost["size"])
+    registry.override["GET", f"/v2/team/app/manifests/{lost['digest']}"] = lambda request: evil
+    records = snapshot(registry, "r.example/team/app:bad")
+    at = "r.example/team/app@"
+    assert sorted(failures(records)) == sorted(
+        [
+            ("digest-mismatch", at + lost["digest"]),
+            ("digest-mismatch", at + short["digest"]),
+            ("bad-document", at + broken["digest"]),
+        ]
+    )
+    assert {blob.digest for blob in of(Blob, records)} >= {index, good["digest"]}
+    assert not {blob.digest for blob in of(Blob, records)} & {lost["digest"], short["digest"], broken["digest"]}
+
+
+def test_signed_schema1_is_taken(registry: Registry) -> None:
+    """The digest of an old manifest is that of what was signed."""
+    document = {"schemaVersion": 1, "fsLayers": [{"blobSum": LAYER["digest"]}], "history": []}
+    digest = registry.add(document, oci.SCHEMA1_SIGNED)["digest"]
+    registry.tag("v1", digest)
+    records = snapshot(registry, "r.example/team/app:v1")
+    assert [(m.kind, m.media_type) for m in of(Manifest, records)] == [("schema1", oci.SCHEMA1_SIGNED)]
+    assert len(of(Layer, records)) == 1 and of(Failure, records) == []
+
+
+def test_broken_listing_keeps_what_was_read(registry: Registry) -> None:
+    """A page that fails makes the listing incomplete; its tags are looked up all the same."""
+    broken = iter([registry.page(httpx.Request("GET", "http://x/"), "team/app", ["1.0", "1.1", "2.0"])])
+    registry.override["GET", "/v2/team/app/tags/list"] = lambda request: next(broken, httpx.Response(500))
+    records = snapshot(registry, "r.example/team/app")
+    assert of(Listing, records) == [Listing("r.example/team/app", NOON, False)]
+    assert {tag.tag for tag in of(TagObservation, records)} == {"1.0", "1.1"}
+    assert failures(records) == [("server-error", "r.example/team/app")]
+
+
+def test_listed_texts_that_are_no_tags(registry: Registry) -> None:
+    """What a registry lists is checked before it becomes part of a path."""
+    listing = httpx.Response(200, json={"tags": ["../../x", "1.0", "1.0"]})
+    registry.override["GET", "/v2/team/app/tags/list"] = lambda request: listing
+    records = snapshot(registry, "r.example/team/app")
+    assert [kind for kind, _ in failures(records)] == ["bad-response"]
+    assert [tag.tag for tag in of(TagObservation, records)] == ["1.0"]
+
+
+@pytest.mark.parametrize("body", [b"", b"[]", b"{}", b'{"tags": 1}', b'{"tags": [1]}', b"[" * 100_000])
+def test_pages_that_are_none(body: bytes) -> None:
+    """A page without a list of tags is no page; null is an empty one."""
+    with pytest.raises(ParseError):
+        parse_tags(body, source="r.example/x")
+    assert parse_tags(b'{"tags": null}', source="r.example/x") == []
+
+
+def test_unreachable_repository_is_one_failure(registry: Registry) -> None:
+    """A registry that is down, or that refuses us, is told once for a repository, however many tags were named."""
+
+    def down(request: httpx.Request) -> httpx.Response:
+        raise httpx.ConnectError("refused")
+
+    tags = [f"r.example/team/app:{n}" for n in range(20)]
+    for answer, kind, unreachable in ((down, "unreachable", 1), (lambda request: httpx.Response(403), "denied", 0)):
+        counts = Counts()
+        with Client(transport=httpx.MockTransport(answer), sleep=no_sleep, limits=Limits(tries=1)) as client:
+            targets = [Target.parse(text) for text in tags]
+            records = list(collect(targets, client, Journal(), now=lambda: NOON, counts=counts))
+        assert failures(records) == [(kind, "r.example/team/app")]
+        assert (counts.unreachable, counts.repositories, counts.failures) == (unreachable, 0, 1)
+
+
+def test_progress_is_told(registry: Registry) -> None:
+    """Whoever draws a bar hears how far it is."""
+    told: list[tuple[str, int, int]] = []
+    snapshot(registry, "r.example/team/app", progress=lambda *parts: told.append(parts))
+    assert ("tags", 5, 5) in told
+    assert told[-1][0] == "documents" and told[-1][1] == told[-1][2]
+
+
+# --- real connections ------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def server() -> Iterator[Faulty]:
+    with faulty_server() as faulty:
+        faulty.on("/v2/", reply(200))
+        yield faulty
+
+
+def over_the_wire(server: Faulty, text: str) -> list[Record]:
+    limits = Limits(tries=2, backoff_seconds=0.01, request_seconds=0.5)
+    with Client(limits=limits) as client:
+        return list(collect([Target.parse(f"{server.registry}/a/b{text}")], client, Journal(), now=lambda: NOON))
+
+
+def test_a_repository_over_the_wire(server: Faulty) -> None:
+    """Listing, HEAD, manifest and config over plain HTTP of loopback."""
+    config = b'{"os": "linux", "architecture": "amd64"}'
+    manifest = json.dumps(
+        {"config": {"mediaType": CONFIG_TYPE, "digest": sha256(config), "size": len(config)}, "layers": [LAYER]}
+    ).encode()
+    server.on("/v2/a/b/tags/list", reply(200, b'{"tags": ["x"]}'))
+    head = reply(200, content_length=str(len(manifest)), docker_content_digest=sha256(manifest))
+    server.on("/v2/a/b/manifests/x", head)
+    server.on(f"/v2/a/b/manifests/{sha256(manifest)}", reply(200, manifest, content_type=oci.OCI_MANIFEST))
+    server.on(f"/v2/a/b/blobs/{sha256(config)}", reply(200, config))
+    records = over_the_wire(server, "")
+    assert [record.table for record in records] == [
+        "listing",
+        "tag_observation",
+        "blob",
+        "manifest",
+        "layer",
+        "blob",
+        "config",
+    ]
+    accept = server.paths("/v2/a/b/manifests/x")[0].headers["accept"]
+    assert all(media_type in accept for media_type in oci.MANIFEST_TYPES)
+
+
+def test_endless_bodies_are_failures(server: Faulty) -> None:
+    """Neither a listing nor a manifest without end holds up a run or fills the memory."""
+    server.on("/v2/a/b/tags/list", endless())
+    assert [kind for kind, _ in failures(over_the_wire(server, ""))] == ["too-large"]
+    digest = "sha256:" + "3" * 64
+    server.on(f"/v2/a/b/manifests/{digest}", endless(b"x", pause=0.05))
+    assert failures(over_the_wire(server, f"@{digest}")) == [("timeout", f"{server.registry}/a/b@{digest}")]
