@@ -584,7 +584,7 @@ def _history(config_digest: str, position: int, step: PageStep) -> History:
 
 @functools.lru_cache(maxsize=8192)
 def _read_step(text: str) -> tuple[str | None, str | None, bool]:
-    """The instruction and label of a step, and whether it is conditional. Only pages give build arguments a line of their own: it is left out."""
+    """Instruction, label and conditionality of a step. Only pages give build arguments a line: it is left out."""
     text = _ARGUMENTS.sub("", text)
     return instruction(text), step_label(text), is_conditional(text)
 
