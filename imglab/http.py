@@ -17,6 +17,7 @@ import base64
 import hashlib
 import ipaddress
 import json
+import os
 import queue
 import random
 import re
@@ -738,7 +739,10 @@ def _causes(error: BaseException | None) -> Iterator[BaseException]:
 
 def _brief(causes: list[BaseException]) -> str:
     system = next((cause for cause in causes if isinstance(cause, OSError) and cause.strerror), None)
-    text = str(system.strerror if system else causes[0]) or type(causes[-1]).__name__
+    # asyncio says "Connect call failed" in place of the system's words; failing names have numbers below zero.
+    number = (system.errno or 0) if system else 0
+    reason = os.strerror(number) if number > 0 else system and system.strerror
+    text = str(reason or causes[0]) or type(causes[-1]).__name__
     return redacted(" ".join(text.split()))[:160]
 
 
