@@ -137,6 +137,7 @@ class Client:
         self.limits = limits or Limits()
         self._concurrency = max(1, concurrency)
         self._plain_http = plain_http
+        self._has_tls_options = bool(ca_cert) or insecure
         self._sleep, self._clock, self._now, self._jitter = sleep, clock, now, jitter
         self._transport = transport or AiohttpTransport(verify=_tls(ca_cert, insecure), trust_env=False)
         given = (credentials or {}).items()
@@ -157,9 +158,10 @@ class Client:
         self._loop.close()
 
     def base_url(self, registry: str) -> str:
-        """Where the API of *registry* is; plain HTTP for loopback, or if it was asked for."""
+        """Where the API of *registry* is; plain HTTP if it was asked for, or for loopback unless TLS was spoken of."""
         host = DOCKER_HUB_API if registry == "docker.io" else registry
-        scheme = "http" if self._plain_http or is_loopback(httpx.URL(f"http://{host}").host) else "https"
+        is_local = is_loopback(httpx.URL(f"http://{host}").host) and not self._has_tls_options
+        scheme = "http" if self._plain_http or is_local else "https"
         return f"{scheme}://{host}"
 
     def fetch(self, requests: Iterable[Request]) -> Iterator[Answer]:
@@ -718,15 +720,19 @@ def _token(reply: _Reply, url: str) -> tuple[str, float]:
 def _translated(error: Exception, what: str) -> SourceError:
     """What httpx and aiohttp raise, in our words; the reason of theirs is told by the first cause that knows it."""
     causes = list(_causes(error))
-    if any(isinstance(cause, ssl.SSLError) for cause in causes):
-        text = f"{what}: no secure connection ({_brief(causes)}); check the name, or give its authority with --ca-cert"
+    secure = [cause for cause in causes if isinstance(cause, ssl.SSLError)]
+    if secure:
+        told = [getattr(cause, "verify_message", None) or getattr(cause, "reason", None) for cause in secure]
+        reason = next(filter(None, told), "no TLS there")
+        text = f"{what}: no secure connection ({reason}); check the name, or give its authority with --ca-cert"
         return SourceError(text, kind="tls")
     if any(isinstance(cause, TimeoutError) for cause in causes) or type(error) in {httpx.ReadTimeout}:
         return SourceError(f"{what}: no answer in time; run again later", kind="timeout", is_temporary=True)
     if isinstance(error, httpx.TransportError | OSError):
         text = f"{what}: unreachable ({_brief(causes)}); check the name, the port and the network"
         return SourceError(text, kind="unreachable", is_temporary=True)
-    return SourceError(f"{what}: no valid HTTP ({_brief(causes)})", kind="bad-response", is_temporary=True)
+    said = str(getattr(error, "message", error)).strip().partition("\n")[0][:80]
+    return SourceError(f"{what}: no valid HTTP ({redacted(said)})", kind="bad-response", is_temporary=True)
 
 
 def _causes(error: BaseException | None) -> Iterator[BaseException]:

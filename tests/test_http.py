@@ -299,6 +299,7 @@ def test_plain_http_for_loopback_only() -> None:
     for name in ("localhost", "localhost:5000", "127.0.0.1:5000", "127.9.9.9", "[::1]:5000"):
         assert client.base_url(name) == f"http://{name}"
     assert Client(plain_http=True).base_url("r.example:81") == "http://r.example:81"
+    assert Client(insecure=True).base_url("localhost:5000") == "https://localhost:5000"
 
 
 # --- redirects -------------------------------------------------------------------------------------------------------
