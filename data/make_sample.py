@@ -1,0 +1,138 @@
+"""
+Makes data/sample/ from real documents: `make sample REAL_DATA=<folder>`.
+
+The folder holds `repo-info.bundle` (a part of the git history of docker-library/repo-info), `repo-info/` (single pages,
+listed in `index.tsv`) and `seeds/` (two more pages). What is kept: digests, sizes, times, platforms, media types, and
+short step labels of our own; what is left out: the text of build steps and commands.
+"""
+
+from __future__ import annotations
+
+import csv
+import dataclasses
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable, Iterable, Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+from imglab import __version__
+from imglab.gitlog import open_documents
+from imglab.journal import Journal, RunWriter
+from imglab.records import Config, Failure, History, Manifest, Record, Run, TagObservation
+from imglab.sources import repo_info
+
+SAMPLE = Path(__file__).parent / "sample"
+MADE_AT = datetime(2026, 11, 1, tzinfo=UTC)
+IMAGES = ("python", "hello-world")
+SEEDS = ("001_5a6006424bbde431.txt", "002_6fd47c79cbe15362.txt")
+
+Known = set[str]
+
+
+def main(real_data: Path) -> None:
+    """Write the sample's three runs anew."""
+    if SAMPLE.exists():
+        shutil.rmtree(SAMPLE)
+    known: Known = set()
+    parts: list[tuple[str, Callable[[Path, Known], Iterator[Record]]]] = [
+        ("repo-info.bundle: repos/python", history),
+        ("repo-info: single pages of python and hello-world", single_pages),
+        ("seeds: python:latest of October 2019, python:3.8-rc of August 2019", seeds),
+    ]
+    for number, (target, read) in enumerate(parts):
+        write_run(number, target, read(real_data, known), known)
+
+
+def history(real_data: Path, known: Known) -> Iterator[Record]:
+    """All versions of all pages of python in the bundle, named after the commits of the source repository."""
+    bundle = real_data / "repo-info.bundle"
+    source_commit = source_commits(bundle)
+    with open_documents(bundle) as documents:
+        for record in repo_info.collect(OnlyPython(documents), known=known):
+            if isinstance(record, TagObservation) and record.document_revision:
+                record = dataclasses.replace(record, document_revision=source_commit[record.document_revision])
+            yield record
+
+
+class OnlyPython:
+    """The documents of python among those of a history."""
+
+    is_history, is_single = True, False
+
+    def __init__(self, documents: object) -> None:
+        self.location = documents.location
+        self.read = documents.read
+        self._changes = documents.changes
+
+    def changes(self, wanted: Callable[[str], bool]) -> list[object]:
+        """The changes of python's pages."""
+        return self._changes(lambda path: path.startswith("repos/python/") and wanted(path))
+
+
+def source_commits(bundle: Path) -> dict[str, str]:
+    """For each commit of the bundle the commit it was made from: its whole message."""
+    with tempfile.TemporaryDirectory() as clone:
+        subprocess.run(["git", "clone", "--quiet", "--bare", str(bundle), clone], check=True)
+        log = subprocess.run(["git", "-C", clone, "log", "--format=%H %s"], check=True, capture_output=True)
+    return dict(line.split() for line in log.stdout.decode().splitlines())
+
+
+def single_pages(real_data: Path, known: Known) -> Iterator[Record]:
+    """The single pages that the bundle does not hold, observed at their commit where it is known."""
+    with (real_data / "repo-info" / "index.tsv").open() as table:
+        rows = [row for row in csv.DictReader(table, delimiter="\t") if row["image"] in IMAGES]
+    for row in rows:
+        committed = None if row["committed"] == "-" else datetime.fromisoformat(row["committed"]).astimezone(UTC)
+        if row["image"] == "python" and committed:
+            continue  # a version in the bundle
+        commit = None if row["commit"] == "-" else row["commit"]
+        document = f"repos/{row['image']}/remote/{row['tag']}.md"
+        yield from page(real_data / row["path"], document, commit, committed, known)
+
+
+def seeds(real_data: Path, known: Known) -> Iterator[Record]:
+    """The two seed pages, observed at the newest date in their text."""
+    for name, tag in zip(SEEDS, ("latest", "3.8-rc"), strict=True):
+        yield from page(real_data / "seeds" / name, f"repos/python/remote/{tag}.md", None, None, known)
+
+
+def page(path: Path, document: str, commit: str | None, at: datetime | None, known: Known) -> Iterator[Record]:
+    """The records of one plain file, said to be *document* at *commit*."""
+    with open_documents(path) as documents:
+        for record in repo_info.collect(documents, observed_at=at, known=known):
+            if isinstance(record, TagObservation):
+                record = dataclasses.replace(record, document=document, document_revision=commit)
+            yield record
+
+
+def write_run(number: int, target: str, records: Iterable[Record], known: Known) -> None:
+    """One run of the sample; its name and times do not depend on when it is made."""
+    at = MADE_AT + timedelta(minutes=number)
+    tags = manifests = 0
+    with RunWriter(SAMPLE, f"{at:%Y%m%dT%H%M%S%f}Z-sample{number}") as writer:
+        for record in records:
+            if isinstance(record, Failure):
+                raise SystemExit(f"{record.locator}: {record.message}")
+            tags += isinstance(record, TagObservation)
+            if isinstance(record, Manifest | Config):
+                manifests += 1
+                known.add(record.digest)
+            writer.add(facts_only(record))
+        writer.commit(Run("repo-info", target, at, at, "complete", tags, 0, manifests, 0, 0, 0, __version__))
+
+
+def facts_only(record: Record) -> Record:
+    """*record* without the text of build steps and commands."""
+    if isinstance(record, History):
+        return dataclasses.replace(record, created_by=None)
+    if isinstance(record, Config):
+        return dataclasses.replace(record, entrypoint=None, cmd=None, shell=None)
+    return record
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]))
+    print(f"{SAMPLE}: {len(Journal(SAMPLE).run_ids())} runs")

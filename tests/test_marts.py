@@ -1,0 +1,243 @@
+"""The marts: given observations and documents, the rows that follow."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+
+import pytest
+from made import REPOSITORY, commit, config, day, digest, image, index, seen
+
+from imglab.journal import Journal
+from imglab.records import Config, History, IndexEntry, Listing, Manifest, Record
+from imglab.store import CHECKS, Store
+
+Runs = list[tuple[str, Iterable[Record]]]
+
+
+def store_of(tmp_path: Path, *runs: Iterable[Record], source: str = "registry") -> Store:
+    """A store of runs on days 20, 21, …"""
+    for number, records in enumerate(runs):
+        commit(tmp_path, day(20 + number), records, source=source)
+    return Store.in_memory(Journal(tmp_path / "journal"))
+
+
+def intervals(store: Store) -> list[tuple[object, ...]]:
+    """Tag, digest and bounds of all intervals; days as numbers."""
+    frame = store.sql(
+        """
+        select tag, left(digest, 9) as digest, day(valid_from_earliest), day(valid_from), day(valid_to),
+            day(last_observed_at)
+        from tag_interval
+        order by tag, valid_from
+        """
+    )
+    return frame.rows()
+
+
+def test_equal_sightings_are_one_interval(tmp_path: Path) -> None:
+    """A tag seen three times at one digest and then elsewhere has two intervals; the move lies between sightings."""
+    sightings = [seen("a", "1", day(1)), seen("a", "1", day(3)), seen("a", "1", day(5)), seen("a", "2", day(9))]
+    assert intervals(store_of(tmp_path, sightings)) == [
+        ("a", "sha256:10", None, 1, 9, 5),
+        ("a", "sha256:20", 5, 9, None, 9),
+    ]
+
+
+def test_a_tag_that_comes_back_has_two_intervals(tmp_path: Path) -> None:
+    """Returning to an earlier digest is a move, not a merge."""
+    sightings = [seen("a", "1", day(1)), seen("a", "2", day(2)), seen("a", "1", day(3))]
+    assert [row[1] for row in intervals(store_of(tmp_path, sightings))] == ["sha256:10", "sha256:20", "sha256:10"]
+
+
+def test_a_complete_listing_ends_the_tags_it_lacks(tmp_path: Path) -> None:
+    """A tag that a complete listing does not show is gone; it may be born again later."""
+    store = store_of(
+        tmp_path,
+        [Listing(REPOSITORY, day(1), True), seen("a", "1", day(1)), seen("b", "1", day(1))],
+        [Listing(REPOSITORY, day(3), True), seen("a", "1", day(3))],
+        [Listing(REPOSITORY, day(5), True), seen("a", "1", day(5)), seen("b", "1", day(5))],
+    )
+    assert intervals(store) == [
+        ("a", "sha256:10", None, 1, None, 5),
+        ("b", "sha256:10", None, 1, 3, 1),
+        ("b", "sha256:10", 3, 5, None, 5),
+    ]
+
+
+def test_a_listing_that_broke_off_ends_nothing(tmp_path: Path) -> None:
+    """Only a complete listing speaks about tags that it does not show."""
+    store = store_of(
+        tmp_path,
+        [Listing(REPOSITORY, day(1), True), seen("a", "1", day(1))],
+        [Listing(REPOSITORY, day(3), False)],
+    )
+    assert intervals(store) == [("a", "sha256:10", None, 1, None, 1)]
+
+
+def test_a_listed_tag_of_unknown_digest_goes_on(tmp_path: Path) -> None:
+    """A tag that was listed but not looked up (filtered, or its HEAD failed) keeps its interval."""
+    store = store_of(
+        tmp_path,
+        [Listing(REPOSITORY, day(1), True), seen("a", "1", day(1))],
+        [Listing(REPOSITORY, day(3), True), seen("a", None, day(3))],
+    )
+    assert intervals(store) == [("a", "sha256:10", None, 1, None, 1)]
+
+
+def test_a_listing_before_the_first_sighting_bounds_it(tmp_path: Path) -> None:
+    """A tag that an earlier listing did not show was born after that listing."""
+    store = store_of(
+        tmp_path,
+        [Listing(REPOSITORY, day(1), True), seen("a", "1", day(1))],
+        [Listing(REPOSITORY, day(3), True), seen("a", "1", day(3)), seen("b", "1", day(3))],
+    )
+    assert intervals(store)[1] == ("b", "sha256:10", 1, 3, None, 3)
+
+
+def test_asking_for_a_tag_that_is_not_there_ends_it(tmp_path: Path) -> None:
+    """A source that says there is no such tag ends its interval."""
+    store = store_of(tmp_path, [seen("a", "1", day(1))], [seen("a", None, day(4), is_absent=True)])
+    assert intervals(store) == [("a", "sha256:10", None, 1, 4, 1)]
+
+
+@pytest.mark.parametrize(("changed", "valid_from"), [(3, 3), (1, 5), (7, 5)])
+def test_a_stated_time_of_change_counts_if_it_can_be_true(tmp_path: Path, changed: int, valid_from: int) -> None:
+    """The time a source states lies after the last other sighting and not after its own, or is not believed."""
+    store = store_of(tmp_path, [seen("a", "1", day(2)), seen("a", "2", day(5), changed_at=day(changed))])
+    assert intervals(store)[1][3] == valid_from
+
+
+def steps(store: Store) -> list[tuple[object, ...]]:
+    """Position, size and step of all layers."""
+    return store.sql("select position, compressed_bytes, step_label from image_layer order by all").rows()
+
+
+@pytest.mark.parametrize(
+    ("lines", "sizes", "source", "expected"),
+    [
+        ([("ADD x", False), ("CMD y", True), ("RUN z", False)], [3, 4], "stated", ["ADD x", "RUN z"]),
+        ([("ADD x", False), ("RUN z", False)], [3], None, [None]),
+        ([("ADD x", None), ("CMD y", None), ("RUN z", None)], [3, 4], "instruction", ["ADD x", "RUN z"]),
+        ([("ADD x", None), ("WORKDIR y", None), ("RUN z", None)], [3, 4], "instruction", ["ADD x", "RUN z"]),
+        (
+            [("ADD x", None), ("WORKDIR y", None), ("ENV z", None)],
+            [3, 4],
+            "instruction, workdir",
+            ["ADD x", "WORKDIR y"],
+        ),
+        ([("RUN x", None), ("ENV y", None)], [3, 4], "every line", ["RUN x", "ENV y"]),
+        ([("RUN x", None), ("RUN y", None), ("RUN z", None)], [3], None, [None]),
+        ([], [3], None, [None]),
+    ],
+)
+def test_steps_are_aligned_with_layers_only_where_counts_agree(
+    tmp_path: Path,
+    lines: list[tuple[str, bool | None]],
+    sizes: list[int],
+    source: str | None,
+    expected: list[str | None],
+) -> None:
+    """Stated empty layers first; for pages by instruction; else the step is unknown and the image says so."""
+    store = store_of(tmp_path, [*image("a1", sizes), *config("a1", lines)])
+    assert store.sql("select step_source from image").rows() == [(source,)]
+    labels = [f"label of {label}" if label else None for label in expected]
+    assert steps(store) == [(at, sizes[at], labels[at]) for at in range(len(sizes))]
+
+
+def test_a_condition_that_was_not_met_makes_no_layer(tmp_path: Path) -> None:
+    """Of three RUN steps on a page and two layers, the one that is all condition is left out."""
+    lines = [("RUN x", False), ("RUN if y", True), ("RUN z", False)]
+    history = [
+        History(digest("ca1"), at, None, text, instruction="RUN", step_label=text, is_conditional=conditional)
+        for at, (text, conditional) in enumerate(lines)
+    ]
+    store = store_of(tmp_path, [*image("a1", [3, 4]), Config(digest("ca1"), "linux", "amd64"), *history])
+    assert steps(store) == [(0, 3, "RUN x"), (1, 4, "RUN z")]
+
+
+def test_an_index_gives_each_platform_its_image(tmp_path: Path) -> None:
+    """Attestations are no images, nested indexes are flattened, what was not fetched has no size."""
+    nested = [
+        Manifest(digest("e2"), None, "index"),
+        IndexEntry(digest("e2"), 0, digest("e1"), "application/vnd.oci.image.index.v1+json"),
+        IndexEntry(digest("e2"), 1, digest("a9"), None, 10, "windows", "amd64", None, "10.0.17763.805"),
+    ]
+    store = store_of(
+        tmp_path,
+        [
+            *index("e1", [("a1", "linux/amd64"), ("a2", "linux/arm64/v8"), ("ab", None)]),
+            *image("a1", [3, 4]),
+            *image("a2", [5]),
+            *image("ab", [1], kind="attestation"),
+            *nested,
+            seen("a", "e2", day(1)),
+        ],
+    )
+    frame = store.sql("select platform, series, os_version, compressed_bytes from tag_image order by position")
+    assert frame.rows() == [
+        ("linux/amd64", "linux/amd64", None, 7),
+        ("linux/arm64", "linux/arm64", None, 5),
+        ("windows/amd64", "windows/amd64 10.0.17763", "10.0.17763.805", None),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("raw", "platform"),
+    [
+        (("linux", "x86_64", None), "linux/amd64"),
+        (("linux", "amd64", "v1"), "linux/amd64"),
+        (("linux", "amd64", "v3"), "linux/amd64/v3"),
+        (("linux", "aarch64", None), "linux/arm64"),
+        (("linux", "arm64", "v8"), "linux/arm64"),
+        (("linux", "arm", None), "linux/arm/v7"),
+        (("linux", "arm", "6"), "linux/arm/v6"),
+        (("linux", "armhf", None), "linux/arm/v7"),
+        (("linux", "armel", None), "linux/arm/v6"),
+        (("linux", "i386", None), "linux/386"),
+        (("Linux", "S390X", ""), "linux/s390x"),
+        (("macos", "arm64", None), "darwin/arm64"),
+    ],
+)
+def test_platforms_are_normalised_in_sql_as_in_python(
+    tmp_path: Path, raw: tuple[str, str, str | None], platform: str
+) -> None:
+    """The macro and oci.Platform give the same text."""
+    from imglab.oci import Platform
+
+    os, architecture, variant = raw
+    frame = store_of(tmp_path).sql(
+        "select platform_text($os, $architecture, $variant)",
+        {"os": os, "architecture": architecture, "variant": variant},
+    )
+    assert frame.item() == platform
+    assert str(Platform.normalised(os, architecture, variant)) == platform
+
+
+def test_a_better_source_wins_whenever_it_comes(tmp_path: Path) -> None:
+    """A registry's documents outrank pages about the same digest, before or after them."""
+    page = [Manifest(digest("a1"), "as a page says", "image", None, None, None, 0, 0)]
+    verified = [Manifest(digest("a1"), "as verified", "image", None, None, None, 0, 0)]
+    for first, second in (((page, "repo-info"), (verified, "registry")), ((verified, "registry"), (page, "repo-info"))):
+        data = tmp_path / first[1]
+        commit(data, day(1), first[0], source=first[1])
+        commit(data, day(2), second[0], source=second[1])
+        store = Store.in_memory(Journal(data / "journal"))
+        assert store.sql("select media_type, source from image").rows() == [("as verified", "registry")]
+
+
+@pytest.mark.parametrize("name", CHECKS)
+def test_checks_find_what_must_not_exist(tmp_path: Path, name: str) -> None:
+    """Every check is quiet on good rows and finds a planted bad one."""
+    good = [*image("a1", [3]), *config("a1", [("RUN x", False)]), seen("a", "a1", day(1))]
+    assert store_of(tmp_path / "good", good).check(name).is_empty()
+    store = store_of(tmp_path / "bad", good)
+    planted = {
+        "overlapping_interval": "insert into tag_interval by name select * replace (valid_from + interval 1 day as "
+        "valid_from) from tag_interval",
+        "layer_sum": "update image set compressed_bytes = 4",
+        "orphan": "delete from image",
+        "repeated_row": "insert into journal.layer select * from journal.layer",
+    }
+    store._connection.execute(planted[name])
+    assert store.check(name).height >= 1

@@ -1,0 +1,72 @@
+"""Frames as text: for people short and harmless, for programs whole."""
+
+from __future__ import annotations
+
+import io
+import json
+from datetime import UTC, datetime
+from pathlib import Path
+
+import polars as pl
+import pytest
+
+from imglab import output
+
+DIGEST = "sha256:" + "0123456789abcdef" * 4
+FRAME = pl.DataFrame(
+    {
+        "tag": ["latest", "=cmd()", "a|b\x1b[31m"],
+        "digest": [DIGEST, None, DIGEST],
+        "compressed_bytes": [274601627, None, 1],
+        "at": [datetime(2018, 1, 10, 23, 52, 1, tzinfo=UTC), None, datetime(2018, 1, 10, tzinfo=UTC)],
+        "list": [["a", "b"], None, []],
+    }
+)
+
+
+def test_a_table_is_short_and_sends_no_control_characters() -> None:
+    """Digests are cut, numbers grouped, escape sequences written out."""
+    text = output.text(FRAME, "table")
+    assert "274,601,627" in text
+    assert "sha256:0123456789ab…" in text
+    assert "2018-01-10 23:52" in text
+    assert "\x1b" not in text
+    assert r"a|b\x1b[31m" in text
+
+
+def test_csv_holds_every_digit_and_no_formula() -> None:
+    """A cell that a spreadsheet would run gets an apostrophe; lists are JSON."""
+    frame = pl.read_csv(io.StringIO(output.text(FRAME, "csv")))
+    assert frame["tag"].to_list() == ["latest", "'=cmd()", "a|b\x1b[31m"]
+    assert frame["digest"].to_list() == [DIGEST, None, DIGEST]
+    assert frame["compressed_bytes"].to_list() == [274601627, None, 1]
+    assert frame["list"].to_list() == ['["a", "b"]', None, "[]"]
+
+
+def test_json_holds_times_in_utc_and_lists() -> None:
+    """Rows are objects, null is null."""
+    rows = json.loads(output.text(FRAME, "json"))
+    assert rows[0]["at"] == "2018-01-10T23:52:01Z"
+    assert rows[0]["list"] == ["a", "b"]
+    assert rows[1]["digest"] is None
+
+
+def test_markdown_cells_stay_cells() -> None:
+    """A pipe or markup in a tag is text."""
+    lines = output.text(FRAME, "markdown").splitlines()
+    assert lines[0] == "| tag | digest | compressed_bytes | at | list |"
+    assert lines[1] == "| --- | --- | ---: | --- | --- |"
+    assert lines[4].startswith(r"| a\|b")
+
+
+def test_parquet_gives_the_frame_back(tmp_path: Path) -> None:
+    """Parquet loses nothing."""
+    output.write(FRAME, "parquet", tmp_path / "frame.parquet")
+    assert pl.read_parquet(tmp_path / "frame.parquet").equals(FRAME)
+
+
+@pytest.mark.parametrize("form", ["table", "csv", "json", "markdown"])
+def test_text_goes_to_a_file_when_asked(tmp_path: Path, form: str) -> None:
+    """--out writes what would have been printed."""
+    output.write(FRAME, form, tmp_path / "out")
+    assert (tmp_path / "out").read_text("utf-8") == output.text(FRAME, form)
