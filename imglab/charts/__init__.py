@@ -1,0 +1,48 @@
+"""
+Charts: the frame of one question in, an Altair chart out, under the same name as its query.
+
+A chart only draws: it does not ask, and adds up no history. It names the columns it needs, raises MissingColumn without
+them and TooManyRows above 5,000 rows, and draws a titled "nothing to draw" for an empty frame. Bytes are shown in
+decimal units, times in UTC. The same frame gives the same specification, character for character, and it stays inside
+what Vega-Lite 5.8 and 6.4 draw alike. Text from registries (tags, steps, platforms) is data in it, never an expression.
+
+Importing this package makes notebooks draw Altair charts without a network; see `enable_notebook_renderer`.
+"""
+
+from imglab.charts.frames import MAX_ROWS, ChartError, MissingColumn, TooManyRows
+from imglab.charts.output import (
+    enable_notebook_renderer,
+    mime_bundle,
+    save,
+    specification,
+    title_of,
+)
+from imglab.charts.page import document, figure
+from imglab.charts.side_by_side import architecture_sizes, layers, tags
+from imglab.charts.theme import PAGE_THEMES, Chart
+from imglab.charts.through_time import layer_growth, size_over_time, tag_churn, tag_history
+
+__all__ = [
+    "MAX_ROWS",
+    "PAGE_THEMES",
+    "Chart",
+    "ChartError",
+    "MissingColumn",
+    "TooManyRows",
+    "architecture_sizes",
+    "document",
+    "enable_notebook_renderer",
+    "figure",
+    "layer_growth",
+    "layers",
+    "mime_bundle",
+    "save",
+    "size_over_time",
+    "specification",
+    "tag_churn",
+    "tag_history",
+    "tags",
+    "title_of",
+]
+
+enable_notebook_renderer()

@@ -1,0 +1,141 @@
+"""Frames made ready to draw: columns checked; times and sizes as text and numbers that mean the same everywhere."""
+
+from __future__ import annotations
+
+import math
+import re
+from typing import Any
+
+import polars as pl
+
+MAX_ROWS = 5_000
+
+# Control, format and direction characters: a tag cannot hold them, but a step or a label can, and a title would obey.
+_UNPRINTABLE = re.compile("[\x00-\x1f\x7f-\x9f\u061c\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff]+")
+
+
+class ChartError(ValueError):
+    """A frame or a file name that no chart can be made of."""
+
+
+class MissingColumn(ChartError):
+    """A frame without a column that the chart needs."""
+
+
+class TooManyRows(ChartError):
+    """A frame with more rows than a chart may carry."""
+
+
+def checked(frame: pl.DataFrame, chart: str, columns: str) -> pl.DataFrame:
+    """
+    *frame* with only the *columns* (names with blanks between).
+
+    Raises MissingColumn naming those that are not there, and TooManyRows above MAX_ROWS.
+    """
+    names = columns.split()
+    missing = [name for name in names if name not in frame.columns]
+    if missing:
+        raise MissingColumn(
+            f"charts.{chart} needs the column {missing[0]!r}"
+            + (f" (and {', '.join(map(repr, missing[1:]))})" if missing[1:] else "")
+            + f"; the frame has {', '.join(frame.columns) or 'none'}: give it the answer of queries.{chart}"
+        )
+    if frame.height > MAX_ROWS:
+        raise TooManyRows(
+            f"charts.{chart} got {frame.height:,} rows and draws at most {MAX_ROWS:,}: narrow the question"
+            " (fewer tags or platforms, a shorter time)"
+        )
+    return frame.select(names)
+
+
+def values(frame: pl.DataFrame) -> list[dict[str, Any]]:
+    """The rows of *frame* as JSON can hold them: instants as ISO text in UTC, no number that is none."""
+    ready = frame.with_columns(
+        pl.col(name).dt.strftime("%Y-%m-%dT%H:%M:%S%.3fZ")
+        for name, kind in frame.schema.items()
+        if isinstance(kind, pl.Datetime)
+    )
+    return [{name: _finite(value) for name, value in row.items()} for row in ready.iter_rows(named=True)]
+
+
+def _finite(value: Any) -> Any:
+    return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def plain(text: object, length: int = 120) -> str:
+    """*text* on one line, without characters that cannot be seen, cut to *length*."""
+    shown = " ".join(_UNPRINTABLE.sub(" ", str(text)).split())
+    return shown if len(shown) <= length else shown[: length - 1].rstrip() + "…"
+
+
+def plain_column(name: str, length: int, missing: str) -> pl.Expr:
+    """The text column *name* as `plain` shows it, with *missing* where there is none."""
+    return pl.col(name).cast(pl.String).map_elements(lambda text: plain(text, length), pl.String).fill_null(missing)
+
+
+def when_text(name: str, missing: str = "unknown") -> pl.Expr:
+    """The instants of the column *name* as text: `2019-10-17 12:00 UTC`."""
+    return pl.col(name).dt.strftime("%Y-%m-%d %H:%M UTC").fill_null(missing)
+
+
+def size_text(name: str) -> pl.Expr:
+    """The bytes of the column *name* as the registries' pages write them: `274.6 MB`, `5.44 GB`, `239 B`."""
+    size = pl.col(name)
+
+    def written(unit: str, divisor: int, decimals: int = 1) -> pl.Expr:
+        return pl.format("{} " + unit, (size / divisor).round(decimals).cast(pl.String))
+
+    return (
+        pl.when(size.is_null())
+        .then(pl.lit("size unknown"))
+        .when(size < 1_000)
+        .then(pl.format("{} B", size))
+        .when(size < 1_000_000)
+        .then(written("kB", 1_000))
+        .when(size < 1_000_000_000)
+        .then(written("MB", 1_000_000))
+        .otherwise(written("GB", 1_000_000_000, 2))
+    )
+
+
+def exact_size_text(name: str) -> pl.Expr:
+    """The bytes of the column *name*, rounded and exact: `274.6 MB (274601627 bytes)`."""
+    return (
+        pl.when(pl.col(name).is_null())
+        .then(pl.lit("unknown"))
+        .otherwise(pl.format("{} ({} bytes)", size_text(name), pl.col(name)))
+    )
+
+
+def unit_of(frame: pl.DataFrame, name: str) -> tuple[str, int]:
+    """The decimal unit in which the largest size of the column *name* is written, and its bytes."""
+    most = frame[name].max()
+    largest = most if isinstance(most, int) else 0
+    for unit, size in (("GB", 1_000_000_000), ("MB", 1_000_000), ("kB", 1_000)):
+        if largest >= size:
+            return unit, size
+    return ("bytes", 1) if largest else ("MB", 1_000_000)
+
+
+def subject(frame: pl.DataFrame) -> str:
+    """What the rows are about: `python:latest`, `python` where there are several tags, `images` where several names."""
+    repositories, tags = _distinct(frame, "repository"), _distinct(frame, "tag")
+    if len(repositories) != 1:
+        return f"{len(repositories)} repositories" if repositories else "these images"
+    name = short_repository(repositories[0])
+    return f"{name}:{plain(tags[0], 60)}" if len(tags) == 1 else name
+
+
+def short_repository(repository: str) -> str:
+    """*repository* as people say it: `python` for `docker.io/library/python`."""
+    return plain(repository.removeprefix("docker.io/").removeprefix("library/"), 80)
+
+
+def only(frame: pl.DataFrame, name: str) -> str | None:
+    """The one value of the column *name*, made plain; None if there are several or none."""
+    found = _distinct(frame, name)
+    return plain(found[0], 80) if len(found) == 1 else None
+
+
+def _distinct(frame: pl.DataFrame, name: str) -> list[str]:
+    return frame[name].drop_nulls().cast(pl.String).unique().sort().to_list()

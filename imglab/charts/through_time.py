@@ -1,0 +1,436 @@
+"""Charts with time along the bottom: one mark for each stretch in which nothing changed, as wide as it lasted."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import altair as alt
+import polars as pl
+
+from imglab.charts.frames import (
+    ChartError,
+    checked,
+    exact_size_text,
+    only,
+    plain,
+    plain_column,
+    short_repository,
+    subject,
+    unit_of,
+    values,
+    when_text,
+)
+from imglab.charts.theme import (
+    ALTERNATE,
+    CATEGORIES,
+    OTHER,
+    RAMP,
+    UNKNOWN,
+    UNSEEN_OPACITY,
+    WIDTH,
+    Chart,
+    nothing,
+    titled,
+    tooltips,
+)
+
+MOST_TAGS = 40
+OTHER_STEPS, UNKNOWN_STEP = "other steps", "unknown step"
+# A source that sees every change leaves no such gap; one that stopped does, and what was there meanwhile is a guess.
+_UNSEEN_AFTER = timedelta(days=90)
+# Vega's own shows months without their year and hours from 1 to 12.
+_TIME_FORMAT = {
+    "year": "%Y",
+    "quarter": "%b %Y",
+    "month": "%b %Y",
+    "week": "%b %d",
+    "date": "%b %d",
+    "hours": "%H:%M",
+    "minutes": "%H:%M",
+    "seconds": "%H:%M:%S",
+    "milliseconds": "%H:%M:%S.%L",
+}
+_UNSEEN_NOTE = "Pale: not looked at again for more than 90 days."
+
+
+def layer_growth(frame: pl.DataFrame) -> Chart:
+    """
+    Which layer of a tag grew: the layers stacked, through time, coloured by the step that made them.
+
+    Needs: repository, tag, platform, valid_from, valid_to, last_observed_at, manifest_digest, position, layer_digest,
+    compressed_bytes, stack_from_bytes, stack_to_bytes, step_label, step_group, created_by.
+    Raises ChartError if the rows are of several tags or platforms, whose stacks would cover each other.
+    A click in the legend shows one step alone; dragging moves through time, shift and wheel zoom.
+    """
+    frame = checked(
+        frame,
+        "layer_growth",
+        "repository tag platform valid_from valid_to last_observed_at manifest_digest position layer_digest"
+        " compressed_bytes stack_from_bytes stack_to_bytes step_label step_group created_by",
+    ).drop_nulls(["compressed_bytes", "stack_from_bytes", "stack_to_bytes"])
+    if frame.is_empty():
+        return nothing("Which layer grew?", "layer_growth")
+    _one_image_at_a_time(frame)
+    unit, divisor = unit_of(frame, "stack_to_bytes")
+    drawn = _spans(frame).select(
+        "valid_from",
+        "seen_to",
+        "drawn_to",
+        "is_unseen",
+        "layer_digest",
+        "manifest_digest",
+        pl.col("position").cast(pl.String),
+        (pl.col("stack_from_bytes") / divisor).alias("stack_from"),
+        (pl.col("stack_to_bytes") / divisor).alias("stack_to"),
+        plain_column("step_group", 48, UNKNOWN_STEP),
+        plain_column("created_by", 400, "not known").alias("step"),
+        plain_column("step_label", 60, UNKNOWN_STEP),
+        exact_size_text("compressed_bytes").alias("layer_size"),
+        exact_size_text("stack_to_bytes").alias("stack_size"),
+        "when",
+    )
+    groups, colours = _steps(frame)
+    zoom, chosen = _zoom(), alt.selection_point(name="chosen_step", fields=["step_group"], bind="legend")
+    base = alt.Chart(alt.InlineData(values(drawn)), width=WIDTH, height=360)
+    base = base.encode(
+        y=alt.Y("stack_to", type="quantitative", title=f"compressed layers ({unit})"),
+        color=alt.Color(
+            "step_group", type="nominal", title="step, largest first", scale=alt.Scale(domain=groups, range=colours)
+        ),
+        tooltip=tooltips(
+            step_label="layer",
+            layer_size="size",
+            stack_size="with those below",
+            position="position",
+            when="when",
+            layer_digest="layer digest",
+            manifest_digest="image digest",
+            step="step",
+        ),
+    )
+    block = base.encode(y2="stack_from")
+    seen = _stretch(block, "valid_from", "seen_to", alt.when(chosen).then(alt.value(1)).otherwise(alt.value(0.12)))
+    unseen = _stretch(
+        block, "seen_to", "drawn_to", alt.when(chosen).then(alt.value(UNSEEN_OPACITY)).otherwise(alt.value(0.05))
+    ).transform_filter("datum.is_unseen")
+    # Neighbours in the stack may be of one colour.
+    edge = base.mark_rule(color="#ffffff", strokeWidth=0.6, opacity=0.6).encode(
+        x=_time("valid_from"), x2="drawn_to", color=alt.value("#ffffff")
+    )
+    chart = alt.layer(seen.properties(name="layer_growth").add_params(zoom, chosen), unseen, edge)
+    platform = only(frame, "platform")
+    question = f"Which layer of {subject(frame)} grew?" + (f" ({platform})" if platform else "")
+    return titled(chart, question, _covered(frame), _UNSEEN_NOTE if drawn["is_unseen"].any() else "")
+
+
+def _one_image_at_a_time(frame: pl.DataFrame) -> None:
+    found = frame.select("repository", "tag", "platform").unique().height
+    if found > 1:
+        raise ChartError(f"charts.layer_growth draws one tag on one platform, and the frame has {found}: choose one")
+
+
+def _stretch(base: alt.Chart, start: str, end: str, opacity: object) -> alt.Chart:
+    stretch: alt.Chart = base.mark_rect().encode(x=_time(start), x2=end, opacity=opacity)
+    return stretch
+
+
+def _steps(frame: pl.DataFrame) -> tuple[list[str], list[str]]:
+    """The step groups by the size of their largest layer, then the two that are no step; and a colour for each."""
+    sizes = (
+        frame.select(plain_column("step_group", 48, UNKNOWN_STEP), "compressed_bytes")
+        .group_by("step_group")
+        .agg(pl.col("compressed_bytes").max())
+        .sort("compressed_bytes", "step_group", descending=[True, False])
+    )
+    found = sizes["step_group"].to_list()
+    steps = [name for name in found if name not in (OTHER_STEPS, UNKNOWN_STEP)]
+    greys = [(name, grey) for name, grey in ((OTHER_STEPS, OTHER), (UNKNOWN_STEP, UNKNOWN)) if name in found]
+    return [*steps, *(name for name, _ in greys)], [*_categories(len(steps)), *(grey for _, grey in greys)]
+
+
+def _categories(count: int) -> list[str]:
+    return [CATEGORIES[number % len(CATEGORIES)] for number in range(count)]
+
+
+def size_over_time(frame: pl.DataFrame) -> Chart:
+    """
+    How the size of a tag's images changed: one step line per platform, Windows in a panel and on a scale of its own.
+
+    Needs: repository, tag, platform, series, os_version, valid_from, valid_to, last_observed_at, digest,
+    manifest_digest, compressed_bytes, layer_count. Rows without a size are not drawn, and counted in the subtitle.
+    A point is a new image; the size axis does not begin at zero. A click in the legend shows one platform alone.
+    """
+    frame = checked(
+        frame,
+        "size_over_time",
+        "repository tag platform series os_version valid_from valid_to last_observed_at digest manifest_digest"
+        " compressed_bytes layer_count",
+    )
+    known = frame.drop_nulls("compressed_bytes")
+    if known.is_empty():
+        return nothing("How did the size change?", "size_over_time")
+    drawn = _spans(_connected(known))
+    is_windows = pl.col("platform").str.starts_with("windows").fill_null(False)
+    parts = [("size", drawn.filter(~is_windows)), ("size_windows", drawn.filter(is_windows))]
+    whole = drawn.select(pl.col("valid_from").min(), pl.col("drawn_to").max()).select(pl.all().dt.epoch("ms")).row(0)
+    panels = [_size_panel(part, name, whole) for name, part in parts if part.height]
+    chart = panels[0] if len(panels) == 1 else alt.vconcat(*panels).resolve_scale(color="independent")
+    unknown = frame.height - known.height
+    return titled(
+        chart,
+        f"How did the size of {subject(frame)} change?",
+        _covered(known) + (f" {unknown:,} images of unknown size are left out." if unknown else ""),
+        "Dashed: not looked at again for more than 90 days." if drawn["is_unseen"].any() else "",
+    )
+
+
+def _connected(frame: pl.DataFrame) -> pl.DataFrame:
+    """Each row with the size just before it, and whether its image is another; null and true where a line begins."""
+    line = ["repository", "tag", "series"]
+    several = frame["tag"].n_unique() > 1 or frame["repository"].n_unique() > 1
+    name = pl.format("{} {}", "tag", "series") if several else pl.col("series")
+    ordered = frame.sort("valid_from", "manifest_digest", maintain_order=True)
+    follows = (pl.col("valid_to").shift(1).over(line) == pl.col("valid_from")).fill_null(False)
+    return ordered.with_columns(
+        name.map_elements(lambda text: plain(text, 60), pl.String).fill_null("unknown").alias("line"),
+        pl.when(follows).then(pl.col("compressed_bytes").shift(1).over(line)).alias("before_bytes"),
+        (~follows | (pl.col("manifest_digest").shift(1).over(line) != pl.col("manifest_digest")).fill_null(True)).alias(
+            "is_new"
+        ),
+    )
+
+
+def _size_panel(frame: pl.DataFrame, name: str, whole: tuple[int, int]) -> alt.LayerChart | alt.FacetChart:
+    unit, divisor = unit_of(frame, "compressed_bytes")
+    drawn = frame.select(
+        "line",
+        "valid_from",
+        "seen_to",
+        "drawn_to",
+        "is_unseen",
+        "is_new",
+        (pl.col("compressed_bytes") / divisor).alias("size"),
+        (pl.col("before_bytes") / divisor).alias("size_before"),
+        exact_size_text("compressed_bytes").alias("size_exact"),
+        pl.col("layer_count").cast(pl.String).fill_null("unknown").alias("layer_count"),
+        "when",
+        "manifest_digest",
+        "digest",
+    )
+    newest = frame.group_by("line").agg(pl.col("compressed_bytes").sort_by("valid_from").last())
+    lines = newest.sort("compressed_bytes", "line", descending=[True, False])["line"].to_list()
+    scale = alt.Scale(domain=lines, range=_categories(len(lines)))
+    chosen = alt.selection_point(name=f"chosen_{name}", fields=["line"], bind="legend")
+    base = alt.Chart(alt.InlineData(values(drawn)), width=WIDTH, height=280 if name == "size" else 160)
+    base = base.encode(
+        y=alt.Y("size", type="quantitative", title=f"compressed ({unit})", scale=_around(drawn["size"])),
+        color=alt.Color("line", type="nominal", title="platform, largest first", scale=scale),
+        opacity=alt.when(chosen).then(alt.value(1)).otherwise(alt.value(0.1)),
+        tooltip=tooltips(
+            line="platform",
+            size_exact="size",
+            layer_count="layers",
+            when="when",
+            manifest_digest="image digest",
+            digest="tag's digest",
+        ),
+    )
+    seen = base.mark_rule(strokeWidth=2.5).encode(x=_time("valid_from", whole), x2="seen_to")
+    unseen = base.mark_rule(strokeWidth=1.5, strokeDash=[3, 4]).encode(x=_time("seen_to", whole), x2="drawn_to")
+    step = base.mark_rule(strokeWidth=1.2).encode(x=_time("valid_from", whole), y2="size_before")
+    point = base.mark_point(filled=True, size=28, opacity=1).encode(x=_time("valid_from", whole))
+    return alt.layer(
+        seen.properties(name=name).add_params(_zoom(f"time_{name}"), chosen),
+        unseen.transform_filter("datum.is_unseen"),
+        step.transform_filter("datum.size_before !== null"),
+        point.transform_filter("datum.is_new"),
+    )
+
+
+def _around(sizes: pl.Series) -> alt.Scale:
+    """A scale that leaves air around the *sizes*, also if they are all the same."""
+    low, high = float(sizes.min() or 0), float(sizes.max() or 0)  # type: ignore[arg-type]
+    air = max((high - low) * 0.08, high * 0.01, 0.001)
+    return alt.Scale(domain=[max(low - air, 0), high + air], nice=True, zero=False)
+
+
+def tag_history(frame: pl.DataFrame) -> Chart:
+    """
+    When each tag moved: one row per tag, one segment per digest, the shade changing with every move.
+
+    Needs: repository, tag, digest, valid_from_earliest, valid_from, valid_to, last_observed_at, source.
+    Of more than 40 tags those with most segments are drawn, in the order of the frame; the subtitle says so.
+    """
+    frame = checked(
+        frame,
+        "tag_history",
+        "repository tag digest valid_from_earliest valid_from valid_to last_observed_at source",
+    )
+    if frame.is_empty():
+        return nothing("When did the tags move?", "tag_history")
+    rows, total = _largest_rows(frame, pl.len())
+    shade = pl.int_range(pl.len()).over("row") % 2
+    drawn = _spans(rows.sort("row", "valid_from", maintain_order=True).with_columns(shade.alias("shade"))).select(
+        "row",
+        "tag_name",
+        "valid_from",
+        "seen_to",
+        "drawn_to",
+        "is_unseen",
+        pl.col("shade").replace_strict({0: ALTERNATE[0], 1: ALTERNATE[1]}, return_dtype=pl.String),
+        pl.col("digest").fill_null("not stated"),
+        when_text("valid_from_earliest", "never before").alias("elsewhere_until"),
+        plain_column("source", 60, "unknown"),
+        "when",
+    )
+    base = alt.Chart(alt.InlineData(values(drawn)), width=WIDTH, height=alt.Step(20 if total > 1 else 48))
+    base = base.encode(
+        y=_row_axis("tag_name", 0.2),
+        color=alt.Color("shade", type="nominal", scale=None, legend=None),
+        tooltip=tooltips(
+            tag_name="tag", digest="digest", when="when", elsewhere_until="last known elsewhere", source="source"
+        ),
+    )
+    seen = _stretch(base, "valid_from", "seen_to", alt.value(1))
+    unseen = _stretch(base, "seen_to", "drawn_to", alt.value(UNSEEN_OPACITY)).transform_filter("datum.is_unseen")
+    return titled(
+        alt.layer(seen.properties(name="tag_history").add_params(_zoom()), unseen),
+        f"When did {_tags_of(frame)} move?",
+        "The shade changes with every move. " + _covered(frame),
+        _few_of(total, "with most moves"),
+        _UNSEEN_NOTE if drawn["is_unseen"].any() else "",
+    )
+
+
+def tag_churn(frame: pl.DataFrame) -> Chart:
+    """
+    How often each tag moved, period by period: a heat map, the busiest tag on top.
+
+    Needs: repository, tag, period_start, moves. At most the 40 tags with most moves; the subtitle says so.
+    The width of a period (day, week, month, quarter or year) is read from the distances between the starts.
+    """
+    frame = checked(frame, "tag_churn", "repository tag period_start moves")
+    if frame.is_empty():
+        return nothing("How often did the tags move?", "tag_churn")
+    period, offset = _period(frame["period_start"])
+    rows, total = _largest_rows(frame, pl.col("moves").sum(), is_ranked=True)
+    drawn = rows.sort("row", "period_start").select(
+        "row",
+        "tag_name",
+        "period_start",
+        pl.col("period_start").dt.offset_by(offset).alias("period_end"),
+        "moves",
+        pl.col("moves").cast(pl.String).alias("moves_text"),
+        pl.col("period_start").dt.strftime("%Y-%m-%d").alias("period"),
+        pl.col("moves").sum().over("row").cast(pl.String).alias("tag_moves"),
+    )
+    most = max(drawn["moves"].to_list())
+    chart = (
+        alt.Chart(alt.InlineData(values(drawn)), width=WIDTH, height=alt.Step(20 if total > 1 else 48))
+        .mark_rect(stroke="#ffffff", strokeWidth=0.6, strokeOpacity=0.7)
+        .encode(
+            x=_time("period_start"),
+            x2="period_end",
+            y=_row_axis("tag_name"),
+            color=alt.Color(
+                "moves",
+                type="quantitative",
+                title=f"moves per {period}",
+                scale=alt.Scale(domain=[0, most], range=list(RAMP), interpolate="lab"),
+                legend=alt.Legend(tickMinStep=1, format="d"),
+            ),
+            tooltip=tooltips(
+                tag_name="tag", period=f"{period} from", moves_text="moves", tag_moves="moves of the tag in all"
+            ),
+        )
+        .properties(name="tag_churn")
+        .add_params(_zoom())
+    )
+    moves = int(frame["moves"].sum())
+    return titled(
+        chart,
+        f"How often did {_tags_of(frame)} move?",
+        f"{moves:,} moves from one digest to another, per {period} (UTC); no cell means none.",
+        _few_of(total, "with most moves"),
+    )
+
+
+def _period(starts: pl.Series) -> tuple[str, str]:
+    """The period that the *starts* stand for, and the same as an offset of polars."""
+    days = starts.unique().sort()
+    gap = days.diff().drop_nulls().min()
+    least = gap if isinstance(gap, timedelta) else timedelta(0)
+    if (days.dt.day() != 1).any():
+        is_weekly = (days.dt.weekday() == 1).all() and (not least or least >= timedelta(days=7))
+        return ("week", "1w") if is_weekly else ("day", "1d")
+    if (days.dt.month() == 1).all() and least >= timedelta(days=365):
+        return "year", "1y"
+    if days.dt.month().is_in([1, 4, 7, 10]).all() and least >= timedelta(days=89):
+        return "quarter", "1q"
+    return ("day", "1d") if timedelta(0) < least < timedelta(days=28) else ("month", "1mo")
+
+
+def _largest_rows(frame: pl.DataFrame, weight: pl.Expr, *, is_ranked: bool = False) -> tuple[pl.DataFrame, int]:
+    """The rows of the MOST_TAGS tags with most *weight*, with `row` and `tag_name`; and how many tags there were."""
+    several = frame["repository"].n_unique() > 1
+    name = pl.format("{}:{}", pl.col("repository").map_elements(short_repository, pl.String), "tag")
+    key = ["repository", "tag"]
+    tags = frame.group_by(key, maintain_order=True).agg(weight.alias("weight")).with_row_index("place")
+    ranked = tags.sort("weight", *key, descending=[True, False, False]).head(MOST_TAGS)
+    chosen = (ranked if is_ranked else ranked.sort("place")).drop("weight", "place").with_row_index("row")
+    shown = (name if several else pl.col("tag")).map_elements(lambda text: plain(text, 60), pl.String)
+    return frame.join(chosen, on=key, how="inner", maintain_order="left").with_columns(
+        shown.fill_null("unknown").alias("tag_name")
+    ), tags.height
+
+
+def _row_axis(field: str, gap: float = 0) -> alt.Y:
+    """One band per tag in the order of `row`, which is a field: a list of names would become an expression."""
+    order = alt.EncodingSortField(field="row", op="min")
+    return alt.Y(field, type="nominal", title=None, sort=order, scale=alt.Scale(paddingInner=gap))
+
+
+def _spans(frame: pl.DataFrame) -> pl.DataFrame:
+    """
+    Each row with where its mark ends (`drawn_to`), how much of it was observed (`seen_to`, `is_unseen`), and `when`.
+
+    A stretch that is current ends where it was last observed; one seen only once would have no width and gets a
+    two-hundredth of the whole time, or a day if there is nothing else.
+    """
+    end = pl.col("valid_to").fill_null(pl.col("last_observed_at"))
+    whole = (end.max() - pl.col("valid_from").min()).fill_null(timedelta(0))
+    least = pl.when(whole > timedelta(0)).then(whole / 200).otherwise(timedelta(days=1))
+    drawn = pl.when(pl.col("valid_to").is_null()).then(pl.max_horizontal(end, pl.col("valid_from") + least))
+    observed = pl.max_horizontal("last_observed_at", "valid_from")
+    unseen = pl.col("valid_to").is_not_null() & ((pl.col("valid_to") - observed) > _UNSEEN_AFTER)
+    until = pl.when(pl.col("valid_to").is_null()).then(pl.format("now, last seen {}", when_text("last_observed_at")))
+    return frame.with_columns(
+        drawn.otherwise(end).alias("drawn_to"),
+        unseen.fill_null(False).alias("is_unseen"),
+        pl.format("{} to {}", when_text("valid_from"), until.otherwise(when_text("valid_to"))).alias("when"),
+    ).with_columns(pl.when("is_unseen").then(observed).otherwise("drawn_to").alias("seen_to"))
+
+
+def _time(field: str, whole: tuple[int, int] | None = None) -> alt.X:
+    """An instant along the bottom; *whole* (milliseconds since 1970) makes panels begin and end together."""
+    scale = alt.Scale(type="utc", domain=list(whole)) if whole else alt.Scale(type="utc")
+    return alt.X(field, type="temporal", title="time (UTC)", scale=scale, axis=alt.Axis(format=_TIME_FORMAT))
+
+
+def _zoom(name: str = "time") -> alt.Parameter:
+    """Drag to move along; the wheel only with shift, or a page could not be scrolled past a chart."""
+    return alt.selection_interval(name=name, bind="scales", encodings=["x"], zoom="wheel![event.shiftKey]")
+
+
+def _covered(frame: pl.DataFrame) -> str:
+    first = frame.select(when_text("valid_from").min()).item()
+    last = frame.select(pl.max_horizontal(when_text("valid_to", ""), when_text("last_observed_at", "")).max()).item()
+    return f"{first[:10]} to {last[:10]}." if first[:10] != last[:10] else f"On {first[:10]}."
+
+
+def _tags_of(frame: pl.DataFrame) -> str:
+    return subject(frame) if frame["tag"].n_unique() == 1 else f"the tags of {subject(frame)}"
+
+
+def _few_of(total: int, which: str) -> str:
+    return f"The {MOST_TAGS} tags {which}, of {total:,}." if total > MOST_TAGS else ""
