@@ -16,3 +16,20 @@ def real_data() -> Path:
     if not (folder / "repo-info.bundle").is_file():
         pytest.skip("no real documents beside the checkout: set IMGLAB_REAL_DATA to their folder")
     return folder
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """Where IMGLAB_NO_SKIPS is set every test must run: a skipped one fails the run."""
+    reporter = session.config.pluginmanager.get_plugin("terminalreporter")
+    if os.environ.get("IMGLAB_NO_SKIPS") and reporter and reporter.stats.get("skipped"):
+        reporter.write_line("IMGLAB_NO_SKIPS is set, but tests were skipped", red=True)
+        session.exitstatus = pytest.ExitCode.TESTS_FAILED
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Tests that talk to the internet run only when chosen with -m live."""
+    if "live" in config.option.markexpr:
+        return
+    live = [item for item in items if item.get_closest_marker("live")]
+    config.hook.pytest_deselected(items=live)
+    items[:] = [item for item in items if item not in live]
