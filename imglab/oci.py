@@ -463,7 +463,7 @@ def _parse_schema1(document: dict[str, Any], digest: str, media_type: str | None
     try:
         steps = _schema1_history(document)
         config_digest = steps[0].digest if steps and isinstance(steps[0], Config) else None
-    except (ParseError, ValueError, LookupError, TypeError, RecursionError):
+    except (ParseError, LookupError, TypeError, AttributeError):
         steps = []
     row = Manifest(
         digest=digest,
@@ -484,10 +484,11 @@ def _schema1_layers(document: dict[str, Any], digest: str) -> list[Layer]:
 
 
 def _schema1_history(document: dict[str, Any]) -> list[Record]:
-    entries = [
-        _read_json(entry["v1Compatibility"].encode(), "v1Compatibility") for entry in reversed(document["history"])
-    ]
+    texts = [_text(entry, "v1Compatibility", "history") or "" for entry in reversed(document["history"])]
+    entries = [_read_json(text.encode(), "v1Compatibility") for text in texts]
     newest = entries[-1]
+    if not _text(newest, "id", "v1Compatibility"):
+        return []
     key = f"v1:{newest['id']}"
     config = _config_row(newest, key)
     steps = []

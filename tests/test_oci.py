@@ -346,6 +346,9 @@ def test_schema1_is_read_base_first() -> None:
     [
         {"history": None},
         {"history": [{"v1Compatibility": "{"}]},
+        {"history": [{"v1Compatibility": None}]},
+        {"history": [1]},
+        {"history": []},
         {"history": [{"v1Compatibility": "[]"}]},
         {"history": [{}], "fsLayers": [{"blobSum": 1}]},
         {"fsLayers": "x"},
