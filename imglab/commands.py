@@ -12,6 +12,8 @@ import sys
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     import polars as pl
 
     from imglab.http import Credentials
@@ -72,14 +74,24 @@ def ask(options: argparse.Namespace) -> int:
 
     frame = answer(options.question, _given(options), data=options.data)
     if options.chart:
-        from imglab import charts
-
-        charts.save(getattr(charts, options.question)(frame), options.chart)
+        _draw(options.question, frame, options.chart)
         if not options.quiet:
             print(f"{options.chart} drawn from {frame.height:,} rows", file=sys.stderr)
-        return GOOD
-    _write(frame, options)
+    else:
+        _write(frame, options)
     return GOOD
+
+
+def _draw(question: str, frame: pl.DataFrame, path: Path) -> None:
+    from imglab import charts
+    from imglab.errors import UsageError
+
+    try:
+        charts.save(getattr(charts, question)(frame), path)
+    except charts.ChartError as error:
+        raise UsageError(str(error)) from error
+    except OSError as error:
+        raise UsageError(f"cannot write {path}: {error.strerror}") from error
 
 
 def _given(options: argparse.Namespace) -> dict[str, object]:
@@ -207,4 +219,19 @@ def import_repo_info(options: argparse.Namespace) -> int:
 
 def demo(options: argparse.Namespace) -> int:
     """The sample loaded, its questions answered, its page drawn."""
-    raise SystemExit(3)
+    from imglab import demo
+    from imglab.data import data_folder
+
+    folder = data_folder(options.data) / "demo"
+    report = demo.run(folder, (lambda words: None) if options.quiet else print)
+    if not options.quiet:
+        print(AFTER_DEMO.format(report=report, folder=folder))
+    return GOOD
+
+
+AFTER_DEMO = """\
+Open {report} in a browser: the charts behind these answers.
+Ask more:            imglab --data {folder} ask layers --repository python --tag latest
+                     imglab --data {folder} ask size_over_time --repository python --tag slim --chart slim.html
+In JupyterLab:       imglab lab   (notebooks/01_layer_growth.ipynb and on)
+Your own images:     imglab snapshot ghcr.io/owner/name   and then   imglab ask tags"""

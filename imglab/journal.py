@@ -23,7 +23,7 @@ from typing import Any, Self, TextIO, get_type_hints
 import polars as pl
 
 from imglab.errors import JournalError
-from imglab.records import RECORDS, Blob, Config, IndexEntry, Manifest, Record, Run, TagObservation
+from imglab.records import RECORDS, Blob, Config, Manifest, Record, Run, TagObservation
 
 _FLUSH_ROWS = 100_000
 _FLUSH_BYTES = 64_000_000  # of document bodies held back before they are written
@@ -109,33 +109,6 @@ class Journal:
                 shutil.rmtree(folder)
                 removed.append(folder.name)
         return removed
-
-
-class Known:
-    """What the journal holds verified: digests of documents, and what each names below it."""
-
-    def __init__(self, journal: Journal) -> None:
-        self._bodies = journal.scan(Blob, {"digest"}).unique().collect()
-        entries = journal.scan(IndexEntry, {"index_digest", "manifest_digest"})
-        configs = journal.scan(Manifest, {"digest", "kind", "config_digest"}).filter(
-            pl.col("kind") == "image", pl.col("config_digest").is_not_null()
-        )
-        self._below = pl.concat(
-            [
-                entries.select(pl.col("index_digest").alias("digest"), pl.col("manifest_digest").alias("child")),
-                configs.select("digest", pl.col("config_digest").alias("child")),
-            ]
-        ).collect()
-
-    def children(self, digests: Collection[str]) -> dict[str, list[str]]:
-        """For each of *digests* whose document is held, the digests that it names: manifests, or a config."""
-        wanted = pl.DataFrame({"digest": list(digests)}, schema={"digest": pl.String})
-        held = self._bodies.join(wanted, on="digest", how="semi")
-        found: dict[str, list[str]] = {digest: [] for digest in held["digest"]}
-        below = self._below.join(held, on="digest", how="semi").unique(maintain_order=True)
-        for digest, child in below.iter_rows():
-            found[digest].append(child)
-        return found
 
 
 class RunWriter:

@@ -69,7 +69,7 @@ def cell(value: Any) -> str:
     if isinstance(value, int):
         return f"{value:,}"
     if isinstance(value, float):
-        return f"{value:,.2f}"
+        return f"{round(value, 2) + 0.0:,.2f}"  # adding zero: a small negative number is no -0.00
     if isinstance(value, bytes):
         return f"{len(value):,} bytes"
     if isinstance(value, list):

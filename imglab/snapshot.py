@@ -15,10 +15,10 @@ from imglab import __version__
 from imglab.errors import SourceError, StoreError
 from imglab.gitlog import open_documents
 from imglab.http import Client
-from imglab.journal import Journal, Known, RunWriter
+from imglab.journal import Journal, RunWriter
 from imglab.oci import Platform, canonical_repository
 from imglab.progress import Report
-from imglab.records import Config, Failure, Manifest, Record, Run, TagObservation
+from imglab.records import Blob, Config, Failure, IndexEntry, Manifest, Record, Run, TagObservation
 from imglab.sources import registry, repo_info
 from imglab.store import Load, Paths, load
 
@@ -101,7 +101,7 @@ def snapshot(
     now: Callable[[], datetime] = utc_now,
 ) -> Outcome:
     """What registries say of *targets* now, as one run. Documents that the journal holds are not fetched again."""
-    known = Known(Journal(Paths(data).journal))
+    known = Known(Journal(Paths(data).journal), platforms)
     with client:
         return take(
             data,
@@ -206,3 +206,43 @@ def _last_digests(journal: Journal) -> dict[tuple[str, str], str]:
     seen = journal.scan(TagObservation, {"repository", "tag", "observed_at", "digest"}).drop_nulls("digest")
     last = seen.group_by("repository", "tag").agg(pl.col("digest").sort_by("observed_at").last()).collect()
     return {(repository, tag): digest for repository, tag, digest in last.iter_rows()}
+
+
+class Known:
+    """What the journal holds verified: digests of documents, and what each names below it that is wanted."""
+
+    def __init__(self, journal: Journal, platforms: Collection[Platform] = ()) -> None:
+        self._bodies = journal.scan(Blob, {"digest"}).unique().collect()
+        configs = journal.scan(Manifest, {"digest", "kind", "config_digest"}).filter(
+            pl.col("kind") == "image", pl.col("config_digest").is_not_null()
+        )
+        below = configs.select("digest", pl.col("config_digest").alias("child")).collect()
+        self._below = pl.concat([_wanted_entries(journal, frozenset(map(str, platforms))), below])
+
+    def children(self, digests: Collection[str]) -> dict[str, list[str]]:
+        """For each of *digests* whose document is held, the digests that it names: manifests, or a config."""
+        wanted = pl.DataFrame({"digest": list(digests)}, schema={"digest": pl.String})
+        held = self._bodies.join(wanted, on="digest", how="semi")
+        found: dict[str, list[str]] = {digest: [] for digest in held["digest"]}
+        below = self._below.join(held, on="digest", how="semi").unique(maintain_order=True)
+        for digest, child in below.iter_rows():
+            found[digest].append(child)
+        return found
+
+
+def _wanted_entries(journal: Journal, platforms: frozenset[str]) -> pl.DataFrame:
+    """Index and manifest digests; with *platforms* those that run on one, what attests these, and the unspecific."""
+    columns = ["index_digest", "manifest_digest", "os", "architecture", "variant", "attests_digest"]
+    entries = journal.scan(IndexEntry, columns).select(columns).collect()
+    if platforms:
+        raw = entries.select("os", "architecture", "variant").unique()
+        is_chosen = [
+            os is None or architecture is None or str(Platform.normalised(os, architecture, variant)) in platforms
+            for os, architecture, variant in raw.iter_rows()
+        ]
+        chosen = entries.join(
+            raw.filter(pl.Series(is_chosen, dtype=pl.Boolean)), on=raw.columns, how="semi", nulls_equal=True
+        )
+        attesting = entries.join(chosen, left_on="attests_digest", right_on="manifest_digest", how="semi")
+        entries = pl.concat([chosen, attesting])
+    return entries.select(pl.col("index_digest").alias("digest"), pl.col("manifest_digest").alias("child"))

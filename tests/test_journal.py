@@ -12,8 +12,8 @@ from made import commit, day, digest, image, seen
 
 from imglab import journal as journal_module
 from imglab.errors import JournalError
-from imglab.journal import Journal, Known, schema
-from imglab.records import RECORDS, Blob, IndexEntry, Layer, Manifest, TagObservation
+from imglab.journal import Journal, schema
+from imglab.records import RECORDS, Layer, TagObservation
 
 WRITE_TOO_MUCH = """
 import datetime, os, pathlib, resource, signal, sys
@@ -121,16 +121,3 @@ def test_folders_of_dead_writers_are_removed_and_living_ones_kept(tmp_path: Path
         (dead / "lock").touch()
         assert journal.remove_abandoned() == [".dead.tmp"]
         assert [path.name for path in journal.root.iterdir()] == [f".{alive.run_id}.tmp"]
-
-
-def test_known_documents_name_their_children(tmp_path: Path) -> None:
-    """Only verified bodies count as known; an index names manifests, an image its config."""
-    bodies = [Blob(digest(name), None, b"{}") for name in ("e1", "a1")]
-    entry = IndexEntry(digest("e1"), 0, digest("a1"))
-    records = [*bodies, Manifest(digest("e1"), None, "index"), entry, *image("a1", [3]), *image("a2", [4])]
-    commit(tmp_path, day(1), records)
-    known = Known(Journal(tmp_path / "journal"))
-    assert known.children([digest("e1"), digest("a1"), digest("a2")]) == {
-        digest("e1"): [digest("a1")],
-        digest("a1"): [digest("ca1")],
-    }

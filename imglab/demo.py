@@ -1,0 +1,150 @@
+"""The demonstration: the bundled sample loaded, three questions answered, one page drawn."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+
+import polars as pl
+
+from imglab import charts, queries
+from imglab.data import sample_journal
+from imglab.errors import StoreError
+from imglab.output import text
+from imglab.report import Section, page
+from imglab.store import Paths, Store, load
+
+BEFORE_INDEXES = datetime(2017, 9, 12, tzinfo=UTC)  # until then a tag of python held one platform
+MEGABYTE = 1_000_000
+
+
+def run(folder: Path, say: Callable[[str], None]) -> Path:
+    """
+    The page that answers the sample's questions; *say* is told the answers on the way.
+
+    *folder* becomes a data folder with the sample in it; what an earlier demonstration left there is used again.
+    """
+    say(f"Loading the sample into {folder}: pages of docker-library/repo-info about python and hello-world.")
+    _fill(folder)
+    with Store(folder) as store:
+        for title, frame in (
+            ("Which layer of python:latest grew? (linux/amd64, MB)", growth(store)),
+            ("How large is python:slim on each platform? (September 2026)", platforms(store)),
+            ("Which tags of python moved most often, and when?", churn(store)),
+        ):
+            say(f"\n{title}\n\n{text(frame, 'table')}")
+        return page("Python images, 2016 to 2026", sections(store), folder / "report.html", lead=LEAD)
+
+
+def _fill(folder: Path) -> None:
+    journal = Paths(folder).journal
+    try:
+        shutil.copytree(sample_journal(), journal, dirs_exist_ok=True)
+    except OSError as error:
+        raise StoreError(f"cannot copy the sample to {journal}: {error}") from error
+    load(folder)
+
+
+def growth(store: Store) -> pl.DataFrame:
+    """First and last size of each step of python:latest on linux/amd64, in MB; the parts add up to the whole."""
+    frame = queries.layer_growth(store, repository="python", tag="latest")
+    sizes = frame.select("valid_from", "step_label", (pl.col("compressed_bytes") / MEGABYTE).alias("size"))
+    first, last = (
+        sizes.filter(pl.col("valid_from") == end) for end in (frame["valid_from"].min(), frame["valid_from"].max())
+    )
+    joined = last.join(first, on="step_label", how="full", coalesce=True, suffix="_first", maintain_order="left_right")
+    steps = joined.select(
+        pl.col("step_label").alias("step"),
+        pl.col("size_first").fill_null(0.0).alias("2016-09-09"),
+        pl.col("size").fill_null(0.0).alias("2019-10-17"),
+    )
+    steps = pl.concat(
+        [steps, steps.select(pl.lit("all layers").alias("step"), pl.col("2016-09-09", "2019-10-17").sum())]
+    )
+    return steps.with_columns((pl.col("2019-10-17") - pl.col("2016-09-09")).alias("growth"))
+
+
+def platforms(store: Store) -> pl.DataFrame:
+    """The newest images of python:slim, smallest first."""
+    frame = queries.architecture_sizes(store, repository="python", tag="slim")
+    return frame.select("series", "compressed_bytes", "layer_count", "ratio_to_amd64")
+
+
+def churn(store: Store) -> pl.DataFrame:
+    """Moves per year of the tags that moved most."""
+    frame = queries.tag_churn(store, repository="python", period="year")
+    years = frame.with_columns(pl.col("period_start").dt.year().cast(pl.String)).pivot(
+        "period_start", index="tag", values="moves", sort_columns=True
+    )
+    table = years.fill_null(0).with_columns(pl.sum_horizontal(pl.exclude("tag")).alias("moves"))
+    return table.sort("moves", "tag", descending=[True, False]).head(8)
+
+
+def sections(store: Store) -> list[Section]:
+    """The page's questions, each with a chart and what is seen in it."""
+    python = "python"
+    return [
+        Section(
+            "Which layer of python:latest grew?",
+            GROWTH,
+            [charts.layer_growth(queries.layer_growth(store, repository=python, tag="latest"))],
+            growth(store),
+        ),
+        Section(
+            "How large is python:latest, platform by platform?",
+            SIZES,
+            [charts.size_over_time(queries.size_over_time(store, repository=python, tag="latest"))],
+        ),
+        Section(
+            "What became of python:slim?",
+            SLIM,
+            [
+                charts.layer_growth(queries.layer_growth(store, repository=python, tag="slim")),
+                charts.architecture_sizes(queries.architecture_sizes(store, repository=python, tag="slim")),
+            ],
+        ),
+        Section(
+            "What is in one image?",
+            LAYERS,
+            [charts.layers(queries.layers(store, repository=python, tag="latest"))],
+        ),
+        Section(
+            "How often do tags move?",
+            CHURN,
+            [
+                charts.tag_churn(queries.tag_churn(store, repository=python, until=datetime(2018, 2, 1, tzinfo=UTC))),
+                charts.tag_history(queries.tag_history(store, repository=python, tag="3.6*", since=BEFORE_INDEXES)),
+            ],
+            churn(store),
+        ),
+    ]
+
+
+LEAD = """
+What docker-library/repo-info says about the images of docker.io/library/python: every version of every page from
+September 2016 to January 2018, and single pages up to September 2026. Sizes are compressed, as transferred.
+"""
+GROWTH = """
+On linux/amd64 the image grew from 265.4 MB in September 2016 to 349.3 MB in October 2019. Of these 83.9 MB, 62.4 MB are
+one step: the `apt-get install` of compilers and development headers (`autoconf automake …`) that `python:latest` takes
+over from its base. It makes up half of the image all along.
+
+Between January 2018 and October 2019 nobody looked: the pale part is what was seen last, not what is known.
+"""
+SIZES = """
+Until 12 September 2017 the tag held one platform. Then it became an index of six Linux platforms, and in January 2018
+of Windows images too, which are ten to twenty times as large: the base of Windows is part of them.
+"""
+SLIM = """
+`python:slim` went the other way: from 75.5 MB in 2016 to 54.7 MB on 23 October 2017, when its root filesystem changed,
+and to 43.5 MB in September 2026. Its platforms lie close together; the largest, ppc64le, is 17 % larger than amd64.
+"""
+LAYERS = """
+`python:latest` of October 2019 for linux/amd64: nine layers, of which one holds more than half of the bytes.
+"""
+CHURN = """
+Tags moved about 100 to 200 times a month in all, until indexes came in September 2017: from then on about 1,000 times.
+An index moves when any of its platforms is rebuilt, even where the reader's own image stays as it was.
+"""

@@ -1,0 +1,117 @@
+"""A run: what it counts, what it keeps, and what the next one need not fetch."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from made import commit, config, day, digest, image, index, seen
+
+from imglab.data import open_store
+from imglab.errors import JournalError, SourceError
+from imglab.journal import Journal
+from imglab.oci import Platform
+from imglab.records import Blob, Failure, Record, Run
+from imglab.snapshot import Known, take
+from imglab.store import Paths
+
+
+def test_a_run_is_kept_counted_and_loaded(tmp_path: Path) -> None:
+    """Observations, moves and documents are counted against what the journal held before."""
+    commit(tmp_path, day(1), [seen("a", "e1", day(1)), seen("b", "e1", day(1))])
+    records = [seen("a", "e2", day(2)), seen("b", "e1", day(2)), seen("c", "e1", day(2)), *image("e2", [3])]
+    outcome = take(tmp_path, source="registry", target="x", records=records, now=lambda: day(2))
+    run = outcome.run
+    assert (run.tags, run.tags_changed, run.manifests, run.failures, run.outcome) == (3, 1, 1, 0, "complete")
+    with open_store(tmp_path) as store:
+        assert store.sql("select count(*) from loaded_run").item() == 2
+
+
+def test_a_failed_item_makes_the_run_partial(tmp_path: Path) -> None:
+    """The rest is kept and the failure can be read back."""
+    failure = Failure("x:b", "not-found", 404, "x:b is not there", False)
+    outcome = take(tmp_path, source="registry", target="x", records=[seen("a", "e1", day(1)), failure])
+    assert outcome.run.outcome == "partial"
+    with open_store(tmp_path) as store:
+        assert store.sql("select locator, kind, status, message from stg_failure").rows() == [
+            ("x:b", "not-found", 404, "x:b is not there")
+        ]
+
+
+def test_a_source_that_breaks_off_keeps_what_came_before(tmp_path: Path) -> None:
+    """The error becomes a failure of the run."""
+
+    def records() -> Iterator[Record]:
+        yield seen("a", "e1", day(1))
+        raise SourceError("the line went dead", kind="unreachable", is_temporary=True)
+
+    outcome = take(tmp_path, source="registry", target="x", records=records())
+    assert outcome.run.outcome == "partial"
+    assert [failure.kind for failure in outcome.failures] == ["unreachable"]
+    assert outcome.run.tags == 1
+
+
+def test_a_run_of_failures_only_has_failed(tmp_path: Path) -> None:
+    """Nothing could be done, and the journal says so."""
+    records = [Failure("x", "unreachable", None, "x cannot be reached", True)]
+    assert take(tmp_path, source="registry", target="x", records=records).run.outcome == "failed"
+
+
+def test_a_store_that_cannot_be_written_does_not_cost_the_run(tmp_path: Path) -> None:
+    """What was read waits in the journal, the outcome says why, and the next load catches up."""
+    Paths(tmp_path).store.write_text("in the way")
+    outcome = take(tmp_path, source="registry", target="x", records=[seen("a", "e1", day(1))])
+    assert outcome.load is None
+    assert "safe in the journal" in (outcome.load_problem or "")
+    Paths(tmp_path).store.unlink()
+    with open_store(tmp_path) as store:
+        assert store.sql("select tag from tag_interval").rows() == [("a",)]
+
+
+def test_a_journal_that_cannot_be_written_is_one_error(tmp_path: Path) -> None:
+    """A file in the way of the journal ends the run with nothing kept."""
+    Paths(tmp_path).journal.write_text("in the way")
+    with pytest.raises(JournalError, match="cannot write the journal"):
+        take(tmp_path, source="registry", target="x", records=[seen("a", "e1", day(1))])
+
+
+def bodies(*names: str) -> list[Blob]:
+    """Verified documents of the given names."""
+    return [Blob(digest(name), None, b"{}") for name in names]
+
+
+def test_known_documents_name_their_children(tmp_path: Path) -> None:
+    """Only verified bodies count as known; an index names manifests, an image its config."""
+    records = [*bodies("e1", "a1"), *index("e1", [("a1", "linux/amd64")]), *image("a1", [3]), *image("a2", [4])]
+    commit(tmp_path, day(1), records)
+    assert Known(Journal(tmp_path / "journal")).children([digest("e1"), digest("a1"), digest("a2")]) == {
+        digest("e1"): [digest("a1")],
+        digest("a1"): [digest("ca1")],
+    }
+
+
+def test_known_documents_name_only_what_the_platforms_ask_for(tmp_path: Path) -> None:
+    """With platforms, other images are not wanted, nor what attests them; configs of attestations never are."""
+    entries = [("a1", "linux/arm64/v8"), ("a2", "linux/amd64"), ("ab", None)]
+    records = [
+        *bodies("e1", "ab"),
+        *index("e1", entries),
+        *image("a1", [3]),
+        *config("a1", []),
+        *image("ab", [1], kind="attestation"),
+    ]
+    commit(tmp_path, day(1), records)
+    journal = Journal(tmp_path / "journal")
+    arm = Known(journal, [Platform.parse("linux/arm64")]).children([digest("e1"), digest("ab")])
+    assert arm == {digest("e1"): [digest("a1"), digest("ab")], digest("ab"): []}
+    amd = Known(journal, [Platform.parse("linux/amd64")]).children([digest("e1")])
+    assert amd == {digest("e1"): [digest("a2")]}
+
+
+def test_the_times_of_a_run_are_its_own(tmp_path: Path) -> None:
+    """A run's row holds when it began and ended."""
+    moments = iter([day(1), day(2)])
+    take(tmp_path, source="registry", target="x", records=[], now=lambda: next(moments))
+    rows = Journal(tmp_path / "journal").scan(Run).select("started_at", "finished_at").collect().rows()
+    assert rows == [(day(1), day(2))]
