@@ -665,6 +665,7 @@ _KINDS = {401: "unauthorized", 403: "denied", 404: "not-found", 408: "timeout", 
 _ADVICE = {
     "unauthorized": "; log in with --username and --password-stdin, or check both",
     "denied": "; this user may not read it: ask its owner, or log in as another with --username and --password-stdin",
+    "not-found": "; there is no such repository, tag or digest: check the name",
     "rate-limited": "; run again later, or log in with --username and --password-stdin for a higher limit",
     "server-error": "; the server is in trouble: run again later",
 }

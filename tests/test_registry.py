@@ -262,10 +262,10 @@ def test_indexes_end_somewhere(registry: Registry) -> None:
 
 
 def test_absent_and_vanished_tags(registry: Registry) -> None:
-    """A tag asked for by name may be absent; one that was listed and is gone is a failure besides."""
+    """A tag that is asked for by name or was listed, and is not there, is an absence and a failure."""
     records = snapshot(registry, "r.example/team/app:nothing")
     assert of(TagObservation, records) == [TagObservation("r.example/team/app", "nothing", NOON, is_absent=True)]
-    assert of(Failure, records) == []
+    assert failures(records) == [("not-found", "r.example/team/app:nothing")]
     registry.override["HEAD", "/v2/team/app/manifests/2.0"] = lambda request: httpx.Response(404)
     records = snapshot(registry, "r.example/team/app")
     assert [tag.tag for tag in of(TagObservation, records) if tag.is_absent] == ["2.0"]

@@ -250,7 +250,10 @@ def _gets(state: _Pass, tags: Sequence[_Tag]) -> Iterator[Record]:
         tag: _Tag = answer.request.key
         repository = tag.reference.repository
         if answer.error and answer.status == 404 and answer.error.code == "MANIFEST_UNKNOWN":
+            # That the tag is not there is a fact to keep, and for whoever asked for it by name an error as well.
             yield TagObservation(repository, tag.reference.tag or "", state.now(), is_absent=True)
+            text = f"{tag.reference} is not there: check the name, or leave out the tag to see all of them"
+            yield from _failure(state, repository, str(tag.reference), SourceError(text, kind="not-found", status=404))
         elif answer.error:
             yield from _failure(state, repository, str(tag.reference), answer.error)
         else:
