@@ -20,7 +20,7 @@ from imglab.charts.frames import (
     values,
     when_text,
 )
-from imglab.charts.theme import MAIN, OTHER, REFERENCE, Chart, nothing, titled, tooltips
+from imglab.charts.theme import MAIN, OTHER, REFERENCE, Chart, folded, nothing, titled, tooltips
 
 MOST_TAGS = 40
 _BAR_WIDTH = 460
@@ -107,7 +107,7 @@ def layers(frame: pl.DataFrame) -> Chart:
         is_sorted=True,
         length=100,
     ).with_columns(
-        plain_column("created_by", 400, "not known").alias("step"),
+        plain_column("created_by", 240, "not known").alias("step"),
         plain_column("media_type", 120, "unknown"),
         when_text("step_created_at").alias("created"),
     )
@@ -190,7 +190,7 @@ def _bars(frame: pl.DataFrame, name: str, shown: dict[str, str]) -> alt.LayerCha
     )
     rows = values(drawn.select("row", "size", "label", "colour", *shown))
     most = max(row["size"] for row in rows) or 1
-    base = alt.Chart(alt.InlineData(rows), width=_BAR_WIDTH, height=_ROW_HEIGHT * len(rows))
+    base = folded(alt.Chart(alt.InlineData(rows), width=_BAR_WIDTH, height=_ROW_HEIGHT * len(rows)), shown)
     bar = base.mark_bar(cornerRadiusEnd=2).encode(
         x=alt.X("size", type="quantitative", title=f"compressed ({unit})", scale=alt.Scale(domain=[0, most])),
         y=_labels("name", "left"),

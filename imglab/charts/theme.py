@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any, TypeAlias
 
 import altair as alt
@@ -104,5 +105,23 @@ def tooltips(**fields: str) -> list[alt.Tooltip]:
     Tooltip lines, field name to what is written before it.
 
     A line must never be called `image`: vega-tooltip would load its text as the address of a picture.
+    Digests are those that `folded` made.
     """
-    return [alt.Tooltip(field, type="nominal", title=title) for field, title in fields.items()]
+    return [
+        alt.Tooltip(f"{field}_folded" if field.endswith("digest") else field, type="nominal", title=title)
+        for field, title in fields.items()
+    ]
+
+
+def folded(chart: alt.Chart, fields: Iterable[str]) -> alt.Chart:
+    """
+    *chart* with its digests among *fields* also in pieces (`layer_digest_folded`), for `tooltips`.
+
+    JupyterLab's tooltips are narrower than a digest and cut off what has no blank; the data keeps the digest whole.
+    """
+    pieces = ((0, 36), (36, 72), (72, 108), (108, 144))
+    for field in fields:
+        if field.endswith("digest"):
+            text = " + ' ' + ".join(f"slice(datum.{field}, {start}, {end})" for start, end in pieces)
+            chart = chart.transform_calculate(**{f"{field}_folded": text})
+    return chart

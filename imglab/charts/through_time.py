@@ -29,6 +29,7 @@ from imglab.charts.theme import (
     UNSEEN_OPACITY,
     WIDTH,
     Chart,
+    folded,
     nothing,
     titled,
     tooltips,
@@ -72,27 +73,11 @@ def layer_growth(frame: pl.DataFrame) -> Chart:
         return nothing("Which layer grew?", "layer_growth")
     _one_image_at_a_time(frame)
     unit, divisor = unit_of(frame, "stack_to_bytes")
-    drawn = _spans(frame).select(
-        "valid_from",
-        "seen_to",
-        "drawn_to",
-        "is_unseen",
-        "layer_digest",
-        "manifest_digest",
-        pl.col("position").cast(pl.String),
-        (pl.col("stack_from_bytes") / divisor).alias("stack_from"),
-        (pl.col("stack_to_bytes") / divisor).alias("stack_to"),
-        plain_column("step_group", 48, UNKNOWN_STEP),
-        plain_column("created_by", 400, "not known").alias("step"),
-        plain_column("step_label", 60, UNKNOWN_STEP),
-        exact_size_text("compressed_bytes").alias("layer_size"),
-        exact_size_text("stack_to_bytes").alias("stack_size"),
-        "when",
-    )
+    drawn = _stacks(frame, divisor)
     groups, colours = _steps(frame)
     zoom, chosen = _zoom(), alt.selection_point(name="chosen_step", fields=["step_group"], bind="legend")
     base = alt.Chart(alt.InlineData(values(drawn)), width=WIDTH, height=360)
-    base = base.encode(
+    base = folded(base, drawn.columns).encode(
         y=alt.Y("stack_to", type="quantitative", title=f"compressed layers ({unit})"),
         color=alt.Color(
             "step_group", type="nominal", title="step, largest first", scale=alt.Scale(domain=groups, range=colours)
@@ -121,6 +106,27 @@ def layer_growth(frame: pl.DataFrame) -> Chart:
     platform = only(frame, "platform")
     question = f"Which layer of {subject(frame)} grew?" + (f" ({platform})" if platform else "")
     return titled(chart, question, _covered(frame), _UNSEEN_NOTE if drawn["is_unseen"].any() else "")
+
+
+def _stacks(frame: pl.DataFrame, divisor: int) -> pl.DataFrame:
+    """What is drawn of each layer, its place in the stack in units of *divisor* bytes."""
+    return _spans(frame).select(
+        "valid_from",
+        "seen_to",
+        "drawn_to",
+        "is_unseen",
+        "layer_digest",
+        "manifest_digest",
+        pl.col("position").cast(pl.String),
+        (pl.col("stack_from_bytes") / divisor).alias("stack_from"),
+        (pl.col("stack_to_bytes") / divisor).alias("stack_to"),
+        plain_column("step_group", 48, UNKNOWN_STEP),
+        plain_column("created_by", 240, "not known").alias("step"),
+        plain_column("step_label", 60, UNKNOWN_STEP),
+        exact_size_text("compressed_bytes").alias("layer_size"),
+        exact_size_text("stack_to_bytes").alias("stack_size"),
+        "when",
+    )
 
 
 def _one_image_at_a_time(frame: pl.DataFrame) -> None:
@@ -222,7 +228,7 @@ def _size_panel(frame: pl.DataFrame, name: str, whole: tuple[int, int]) -> alt.L
     scale = alt.Scale(domain=lines, range=_categories(len(lines)))
     chosen = alt.selection_point(name=f"chosen_{name}", fields=["line"], bind="legend")
     base = alt.Chart(alt.InlineData(values(drawn)), width=WIDTH, height=280 if name == "size" else 160)
-    base = base.encode(
+    base = folded(base, drawn.columns).encode(
         y=alt.Y("size", type="quantitative", title=f"compressed ({unit})", scale=_around(drawn["size"])),
         color=alt.Color("line", type="nominal", title="platform, largest first", scale=scale),
         opacity=alt.when(chosen).then(alt.value(1)).otherwise(alt.value(0.1)),
@@ -284,7 +290,7 @@ def tag_history(frame: pl.DataFrame) -> Chart:
         "when",
     )
     base = alt.Chart(alt.InlineData(values(drawn)), width=WIDTH, height=alt.Step(20 if total > 1 else 48))
-    base = base.encode(
+    base = folded(base, drawn.columns).encode(
         y=_row_axis("tag_name", 0.2),
         color=alt.Color("shade", type="nominal", scale=None, legend=None),
         tooltip=tooltips(
