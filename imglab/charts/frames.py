@@ -27,11 +27,7 @@ class TooManyRows(ChartError):
 
 
 def checked(frame: pl.DataFrame, chart: str, columns: str) -> pl.DataFrame:
-    """
-    *frame* with only the *columns* (names with blanks between).
-
-    Raises MissingColumn naming those that are not there, and TooManyRows above MAX_ROWS.
-    """
+    """*frame* with only the *columns* (names with blanks between). Raises MissingColumn naming those not there."""
     names = columns.split()
     missing = [name for name in names if name not in frame.columns]
     if missing:
@@ -40,12 +36,17 @@ def checked(frame: pl.DataFrame, chart: str, columns: str) -> pl.DataFrame:
             + (f" (and {', '.join(map(repr, missing[1:]))})" if missing[1:] else "")
             + f"; the frame has {', '.join(frame.columns) or 'none'}: give it the answer of queries.{chart}"
         )
+    return frame.select(names)
+
+
+def drawable(frame: pl.DataFrame, chart: str) -> pl.DataFrame:
+    """*frame* as it is. Raises TooManyRows above MAX_ROWS, which slow a browser down and swell a notebook."""
     if frame.height > MAX_ROWS:
         raise TooManyRows(
-            f"charts.{chart} got {frame.height:,} rows and draws at most {MAX_ROWS:,}: narrow the question"
+            f"charts.{chart} has {frame.height:,} rows to draw and draws at most {MAX_ROWS:,}: narrow the question"
             " (fewer tags or platforms, a shorter time)"
         )
-    return frame.select(names)
+    return frame
 
 
 def values(frame: pl.DataFrame) -> list[dict[str, Any]]:

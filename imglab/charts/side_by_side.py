@@ -9,6 +9,7 @@ import polars as pl
 
 from imglab.charts.frames import (
     checked,
+    drawable,
     exact_size_text,
     only,
     plain,
@@ -41,6 +42,7 @@ def architecture_sizes(frame: pl.DataFrame) -> Chart:
     )
     if frame.is_empty():
         return nothing("How large is it on each platform?", "architecture_sizes")
+    drawable(frame, "architecture_sizes")
     ratio = pl.col("ratio_to_amd64")
     is_reference = (pl.col("platform") == "linux/amd64").fill_null(False)
     drawn = _rows(
@@ -92,6 +94,7 @@ def layers(frame: pl.DataFrame) -> Chart:
     )
     if frame.is_empty():
         return nothing("What is it made of?", "layers")
+    drawable(frame, "layers")
     platform = only(frame, "platform")
     place = pl.col("position").cast(pl.String)
     step = plain_column("step_label", 48, "unknown step")

@@ -10,6 +10,7 @@ import polars as pl
 from imglab.charts.frames import (
     ChartError,
     checked,
+    drawable,
     exact_size_text,
     only,
     plain,
@@ -71,7 +72,7 @@ def layer_growth(frame: pl.DataFrame) -> Chart:
     ).drop_nulls(["compressed_bytes", "stack_from_bytes", "stack_to_bytes"])
     if frame.is_empty():
         return nothing("Which layer grew?", "layer_growth")
-    _one_image_at_a_time(frame)
+    _one_image_at_a_time(drawable(frame, "layer_growth"))
     unit, divisor = unit_of(frame, "stack_to_bytes")
     drawn = _stacks(frame, divisor)
     groups, colours = _steps(frame)
@@ -175,7 +176,7 @@ def size_over_time(frame: pl.DataFrame) -> Chart:
     known = frame.drop_nulls("compressed_bytes")
     if known.is_empty():
         return nothing("How did the size change?", "size_over_time")
-    drawn = _spans(_connected(known))
+    drawn = _spans(_connected(drawable(known, "size_over_time")))
     is_windows = pl.col("platform").str.starts_with("windows").fill_null(False)
     parts = [("size", drawn.filter(~is_windows)), ("size_windows", drawn.filter(is_windows))]
     whole = drawn.select(pl.col("valid_from").min(), pl.col("drawn_to").max()).select(pl.all().dt.epoch("ms")).row(0)
@@ -275,6 +276,7 @@ def tag_history(frame: pl.DataFrame) -> Chart:
     if frame.is_empty():
         return nothing("When did the tags move?", "tag_history")
     rows, total = _largest_rows(frame, pl.len())
+    drawable(rows, "tag_history")
     shade = pl.int_range(pl.len()).over("row") % 2
     drawn = _spans(rows.sort("row", "valid_from", maintain_order=True).with_columns(shade.alias("shade"))).select(
         "row",
@@ -320,6 +322,7 @@ def tag_churn(frame: pl.DataFrame) -> Chart:
         return nothing("How often did the tags move?", "tag_churn")
     period, offset = _period(frame["period_start"])
     rows, total = _largest_rows(frame, pl.col("moves").sum(), is_ranked=True)
+    drawable(rows, "tag_churn")
     drawn = rows.sort("row", "period_start").select(
         "row",
         "tag_name",
