@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from command import good, imglab, rows
+from command import good, quickly, rows
 from population import PLATFORMS, Document, Population, image, layer, population
 from registry import Registry
 
@@ -203,17 +203,17 @@ def test_several_references_make_one_run(registry: Registry, taken: Taken, data:
     """A repository, a glob, a tag and a digest are observed together; only a whole listing says what is gone."""
     digest = taken.population.tags(APP, is_later=True)["docker"].digest
     app, lib = f"{registry.name}/{APP}", f"{registry.name}/{LIB}"
-    good(data, "snapshot", lib, f"{app}:2.*", f"{app}:alone", f"{app}@{digest}")
+    quickly(data, "snapshot", lib, f"{app}:2.*", f"{app}:alone", f"{app}@{digest}")
     (run,) = rows(data, "select tags, failures, outcome from journal.run")
     assert run == (3, 0, "complete")
     assert {row[0] for row in rows(data, "select tag from tag_interval")} == {"1", "2.0", "alone"}
     assert rows(data, "select kind from journal.manifest where digest = $digest", {"digest": digest}) == [("image",)]
-    assert imglab(data, "check").code == 0
+    assert quickly(data, "check") == "4 checks found nothing\n"
 
 
 def test_only_the_platforms_that_are_wanted_are_fetched(registry: Registry, taken: Taken, data: Path) -> None:
     """With --platform one image and its attestation come, and the other platforms are known by name."""
-    good(data, "snapshot", f"{registry.name}/{APP}:1.0", "--platform", "linux/arm64")
+    quickly(data, "snapshot", f"{registry.name}/{APP}:1.0", "--platform", "linux/arm64")
     kinds = dict(rows(data, "select kind, count(*) from journal.manifest group by kind"))
     assert kinds == {"index": 1, "image": 1, "attestation": 1}
     assert rows(data, "select count(*), count(compressed_bytes) from tag_image") == [(8, 1)]
@@ -225,7 +225,7 @@ def test_many_tags_are_observed(registry: Registry, data: Path) -> None:
     one = image(["many"])
     for number in range(150):
         registry.push(one.push("team/many", f"build-{number:03}"))
-    good(data, "snapshot", f"{registry.name}/team/many")
+    quickly(data, "snapshot", f"{registry.name}/team/many")
     assert rows(data, "select tags, requests, manifests from journal.run") == [(150, 2 + 150 + 2, 2)]
     assert rows(data, "select count(distinct tag), count(distinct digest) from tag_interval") == [(150, 1)]
     assert Journal(data / "journal").scan(Listing).collect()["is_complete"].to_list() == [True]
