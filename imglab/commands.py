@@ -32,7 +32,7 @@ def load(options: argparse.Namespace) -> int:
         print(f"imglab: {path} is not readable as Parquet; its run is left out of the store", file=sys.stderr)
     if not options.quiet:
         rate = f", {loaded.rows / loaded.seconds:,.0f} rows a second" if loaded.rows else ""
-        print(f"{loaded.runs:,} runs with {loaded.rows:,} rows loaded in {loaded.seconds:.1f} s{rate}")
+        print(f"{_count(loaded.runs, 'run')} with {_count(loaded.rows, 'row')} loaded in {loaded.seconds:.1f} s{rate}")
     return PARTLY if loaded.unreadable else GOOD
 
 
@@ -48,7 +48,7 @@ def status(options: argparse.Namespace) -> int:
     _write(frame, options)
     waiting = len(Journal(Paths(folder).journal).run_ids()) - store.sql("select count(*) from loaded_run").item()
     if waiting and not options.quiet:
-        print(f"{waiting} runs wait to be loaded: run `imglab load`", file=sys.stderr)
+        print(f"{_count(waiting, 'run')} not loaded yet: run `imglab load`", file=sys.stderr)
     return GOOD
 
 
@@ -120,7 +120,7 @@ def check(options: argparse.Namespace) -> int:
         rows = store.check(name)
         found += rows.height
         if rows.height:
-            print(f"{name}: {rows.height:,} rows that must not exist", file=sys.stderr)
+            print(f"{name}: {_count(rows.height, 'row')} that must not exist", file=sys.stderr)
             _write(rows.head(20), options)
     if not found and not options.quiet:
         print(f"{len(CHECKS)} checks found nothing")
@@ -142,6 +142,10 @@ def _write(frame: pl.DataFrame, options: argparse.Namespace) -> None:
     write(frame, options.format, options.out)
 
 
+def _count(number: int, what: str) -> str:
+    return f"{number:,} {what}" if number == 1 else f"{number:,} {what}s"
+
+
 def _finish(outcome: Outcome, options: argparse.Namespace) -> int:
     """Say what a run left, and give its exit code."""
     from imglab.output import visible
@@ -156,9 +160,9 @@ def _finish(outcome: Outcome, options: argparse.Namespace) -> int:
     if not options.quiet:
         seconds = (run.finished_at - run.started_at).total_seconds()
         print(
-            f"{run.outcome}: {run.tags:,} tag observations, {run.tags_changed:,} moves, "
-            f"{run.manifests:,} new documents, {run.requests:,} requests, "
-            f"{run.failures:,} failures in {seconds:.1f} s; run {outcome.run_id}"
+            f"{run.outcome}: {_count(run.tags, 'tag observation')}, {_count(run.tags_changed, 'move')}, "
+            f"{_count(run.manifests, 'new document')}, {_count(run.requests, 'request')}, "
+            f"{_count(run.failures, 'failure')} in {seconds:.1f} s; run {outcome.run_id}"
         )
     return {"complete": GOOD, "partial": PARTLY, "failed": NOTHING}[run.outcome]
 

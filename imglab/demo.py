@@ -16,7 +16,7 @@ from imglab.output import text
 from imglab.report import Section, page
 from imglab.store import Paths, Store, load
 
-BEFORE_INDEXES = datetime(2017, 9, 12, tzinfo=UTC)  # until then a tag of python held one platform
+END_OF_HISTORY = datetime(2018, 2, 1, tzinfo=UTC)  # from here on the sample has single sightings
 MEGABYTE = 1_000_000
 
 
@@ -114,8 +114,8 @@ def sections(store: Store) -> list[Section]:
             "How often do tags move?",
             CHURN,
             [
-                charts.tag_churn(queries.tag_churn(store, repository=python, until=datetime(2018, 2, 1, tzinfo=UTC))),
-                charts.tag_history(queries.tag_history(store, repository=python, tag="3.6*", since=BEFORE_INDEXES)),
+                charts.tag_churn(queries.tag_churn(store, repository=python, until=END_OF_HISTORY)),
+                charts.tag_history(queries.tag_history(store, repository=python, tag="[ls]*", until=END_OF_HISTORY)),
             ],
             churn(store),
         ),
@@ -134,8 +134,8 @@ over from its base. It makes up half of the image all along.
 Between January 2018 and October 2019 nobody looked: the pale part is what was seen last, not what is known.
 """
 SIZES = """
-Until 12 September 2017 the tag held one platform. Then it became an index of six Linux platforms, and in January 2018
-of Windows images too, which are ten to twenty times as large: the base of Windows is part of them.
+Until 12 September 2017 the tag held one platform. Then it became an index of six Linux platforms, and two weeks later
+of Windows images too, which are six to twenty times as large: the base of Windows is part of them.
 """
 SLIM = """
 `python:slim` went the other way: from 75.5 MB in 2016 to 54.7 MB on 23 October 2017, when its root filesystem changed,

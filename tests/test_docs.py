@@ -1,0 +1,96 @@
+"""The documents name every command, option, question, table and column; the sample is what they say."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+import pytest
+
+import imglab
+from imglab.cli import QUESTIONS, parser
+from imglab.journal import schema
+from imglab.records import RECORDS
+from imglab.store import CHECKS, MARTS, STAGING, read_sql
+
+ROOT = Path(__file__).parent.parent
+README = (ROOT / "README.md").read_text("utf-8")
+DICTIONARY = (ROOT / "data" / "README.md").read_text("utf-8")
+
+
+def subcommands(of: argparse.ArgumentParser) -> dict[str, argparse.ArgumentParser]:
+    """The commands of a parser by name."""
+    return {
+        name: command
+        for action in of._actions
+        if isinstance(action, argparse._SubParsersAction)
+        for name, command in action.choices.items()
+    }
+
+
+@pytest.mark.parametrize("name", [*subcommands(parser()), *QUESTIONS])
+def test_every_command_and_question_is_in_the_readme(name: str) -> None:
+    """A reader of the README knows that it exists."""
+    assert f"imglab {name}" in README or f"`{name}`" in README
+
+
+@pytest.mark.parametrize("name", subcommands(parser()))
+def test_every_option_explains_itself(name: str) -> None:
+    """Each command has a line of help, and its help can be printed."""
+    command = subcommands(parser())[name]
+    assert f"imglab {name}" in command.format_help()
+
+
+def test_every_table_and_column_is_in_the_dictionary() -> None:
+    """Journal tables and marts, column by column."""
+    with imglab.open_sample() as store:
+        marts = {mart.name: store.sql(f"select * from {mart.name} limit 0").columns for mart in MARTS}
+    journal = {record.table: [name for name in schema(record) if name != "run_id"] for record in RECORDS}
+    for table, columns in {**journal, **marts}.items():
+        (row,) = (line for line in DICTIONARY.splitlines() if line.startswith(f"| `{table}` |"))
+        assert [column for column in columns if f"`{column}`" not in row] == [], table
+
+
+@pytest.mark.parametrize(
+    ("folder", "names"),
+    [("staging", STAGING), ("marts", [mart.name for mart in MARTS]), ("checks", CHECKS), ("queries", QUESTIONS)],
+)
+def test_sql_files_begin_with_what_they_give(folder: str, names: tuple[str, ...]) -> None:
+    """Every packaged SQL file is in use and starts with a comment that tells its grain."""
+    files = {path.stem for path in (ROOT / "imglab" / "sql" / folder).glob("*.sql")}
+    extra = {"runs", "failures", "status", "known_tags"} if folder == "queries" else set()
+    assert files == {*names, *extra}
+    for name in files:
+        text = read_sql(folder, name)
+        assert text.startswith("-- ")
+        assert folder == "checks" or "one row" in text.split("\n\n")[0].lower()
+
+
+def test_the_sample_is_what_the_dictionary_says() -> None:
+    """Counts, dates, spot sizes; and no text of a build step."""
+    with imglab.open_sample() as store:
+        counts = store.sql(
+            """
+            select count(*), count(distinct document), min(observed_at)::date::varchar, max(observed_at)::date::varchar
+            from stg_tag_observation
+            group by run_id
+            order by run_id
+            """
+        ).rows()
+        texts = store.sql("select count(created_by) from stg_history").item()
+        sizes = store.sql(
+            """
+            select compressed_bytes
+            from tag_image
+            where repository = 'docker.io/library/python' and tag = 'latest' and platform = 'linux/amd64'
+            order by valid_from
+            """
+        ).to_series()
+    assert counts == [
+        (6241, 353, "2016-09-09", "2018-01-10"),
+        (19, 9, "2016-09-09", "2026-09-19"),
+        (2, 2, "2019-08-06", "2019-10-17"),
+    ]
+    assert texts == 0
+    assert (sizes[0], sizes[-2], sizes[-1]) == (265_384_250, 274_601_627, 349_284_332)
+    assert sum(path.stat().st_size for path in (ROOT / "data" / "sample").rglob("*.parquet")) < 2_000_000
