@@ -27,7 +27,8 @@ format: $(READY)
 
 # Executes the notebooks again and keeps their outputs.
 notebooks: $(READY)
-	$(BIN)/python -m jupyter nbconvert --to notebook --execute --inplace notebooks/*.ipynb
+	$(BIN)/python -m jupyter nbconvert --to notebook --execute --inplace \
+	  --ExecutePreprocessor.record_timing=False notebooks/*.ipynb
 
 # Makes data/sample/ anew from the documents in REAL_DATA.
 sample: $(READY)

@@ -115,7 +115,7 @@ def sections(store: Store) -> list[Section]:
             CHURN,
             [
                 charts.tag_churn(queries.tag_churn(store, repository=python, until=END_OF_HISTORY)),
-                charts.tag_history(queries.tag_history(store, repository=python, tag="[ls]*", until=END_OF_HISTORY)),
+                charts.tag_history(queries.tag_history(store, repository=python, tag="3.?", until=END_OF_HISTORY)),
             ],
             churn(store),
         ),
