@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 from pathlib import Path
 
 from imglab.errors import StoreEmpty
@@ -54,8 +55,20 @@ def sample_journal() -> Path:
 
 
 def notebooks() -> Path:
-    """The folder with the notebooks: inside the installed package, or in the source tree."""
-    return _bundled("notebooks")
+    """
+    The folder with the notebooks: that of the source tree, or else `notebooks` here.
+
+    Those of the installed package are copied there first; what is there already is left as it is.
+    """
+    folder = _bundled("notebooks")
+    if Path(__file__).parent not in folder.parents:
+        return folder
+    here = Path("notebooks")
+    here.mkdir(exist_ok=True)
+    for notebook in folder.glob("*.ipynb"):
+        if not (here / notebook.name).exists():
+            shutil.copyfile(notebook, here / notebook.name)
+    return here
 
 
 def _bundled(name: str) -> Path:

@@ -24,7 +24,7 @@ def run(folder: Path, say: Callable[[str], None]) -> Path:
     """
     The page that answers the sample's questions; *say* is told the answers on the way.
 
-    *folder* becomes a data folder with the sample in it; what an earlier demonstration left there is used again.
+    *folder* becomes a data folder with the sample in it, in place of what an earlier demonstration left there.
     """
     say(f"Loading the sample into {folder}: pages of docker-library/repo-info about python and hello-world.")
     _fill(folder)
@@ -41,10 +41,12 @@ def run(folder: Path, say: Callable[[str], None]) -> Path:
 def _fill(folder: Path) -> None:
     journal = Paths(folder).journal
     try:
-        shutil.copytree(sample_journal(), journal, dirs_exist_ok=True)
+        if journal.exists():
+            shutil.rmtree(journal)
+        shutil.copytree(sample_journal(), journal)
     except OSError as error:
         raise StoreError(f"cannot copy the sample to {journal}: {error}") from error
-    load(folder)
+    load(folder, rebuild=True)
 
 
 def growth(store: Store) -> pl.DataFrame:

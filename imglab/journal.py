@@ -161,9 +161,9 @@ class RunWriter:
                 self._join_parts(record)
             self._write([run], self._folder / "run.parquet")
             (self._folder / "lock").unlink()
-            _sync(self._folder)
+            sync(self._folder)
             self._folder.rename(self._root / self.run_id)
-            _sync(self._root)
+            sync(self._root)
         return self.run_id
 
     def _flush(self) -> None:
@@ -185,7 +185,7 @@ class RunWriter:
             parts[0].rename(target)
         elif parts:
             pl.scan_parquet(parts).sink_parquet(target, compression="zstd")
-            _sync(target)
+            sync(target)
             for part in parts:
                 part.unlink()
 
@@ -195,7 +195,7 @@ class RunWriter:
         data: dict[str, Any] = {"run_id": [self.run_id] * len(rows)}
         data |= {name: [getattr(row, name) for row in rows] for name in names}
         pl.DataFrame(data, schema=columns).write_parquet(path, compression="zstd")
-        _sync(path)
+        sync(path)
 
 
 def is_parquet(path: Path) -> bool:
@@ -227,7 +227,7 @@ def _written_to(folder: Path) -> Iterator[None]:
         ) from error
 
 
-def _sync(path: Path) -> None:
+def sync(path: Path) -> None:
     """Bring a file or folder to the disk before anything relies on it."""
     handle = os.open(path, os.O_RDONLY)
     try:

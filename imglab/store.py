@@ -14,7 +14,6 @@ import contextlib
 import dataclasses
 import fcntl
 import hashlib
-import os
 import re
 import shutil
 import threading
@@ -28,7 +27,7 @@ import duckdb
 import polars as pl
 
 from imglab.errors import StoreBusy, StoreEmpty, StoreError, UsageError
-from imglab.journal import Journal, is_parquet, schema
+from imglab.journal import Journal, is_parquet, schema, sync
 from imglab.records import RECORDS, Record
 
 STAGING = (
@@ -216,7 +215,7 @@ def _publish(paths: Paths, journal: Journal, base: Path | None, new: list[str]) 
                 _create(connection)
             rows = _load_runs(connection, journal, new)
             connection.execute("checkpoint")
-        _sync(temporary)
+        sync(temporary)
         generation = 1 + max((_generation(path) for path in paths.store.glob("imglab-*.duckdb")), default=0)
         published = paths.store / f"imglab-{generation:08}.duckdb"
         temporary.rename(published)
@@ -415,11 +414,3 @@ def _connect(path: Path | str, *, read_only: bool = False) -> duckdb.DuckDBPyCon
 
 def _first_line(error: Exception) -> str:
     return str(error).strip().splitlines()[0]
-
-
-def _sync(path: Path) -> None:
-    handle = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
