@@ -4,7 +4,7 @@ Charts: the frame of one question in, an Altair chart out, under the same name a
 A chart only draws: it does not ask, and adds up no history. It names the columns it needs, raises MissingColumn without
 them and TooManyRows above 5,000 rows to draw, and draws a titled "nothing to draw" for an empty frame. Bytes are shown
 in decimal units, times in UTC. The same frame gives the same specification, character for character, and it stays
-inside what Vega-Lite 5.8 and 6.4 draw alike. Text from registries (tags, steps, platforms) is data, never an expression.
+inside what Vega-Lite 5.8 and 6.4 draw alike. Text from registries (tags, steps) is data in it, never an expression.
 
 Importing this package makes notebooks draw Altair charts without a network; see `enable_notebook_renderer`.
 """
