@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import date, datetime
 from html import escape
 from pathlib import Path
 
@@ -13,6 +12,7 @@ import polars as pl
 
 from imglab import charts
 from imglab.errors import UsageError
+from imglab.output import cell
 
 MAX_TABLE_ROWS = 200
 
@@ -111,23 +111,13 @@ def _side(is_numeric: bool) -> str:
 
 
 def _cell(value: object) -> str:
-    """One value as a reader wants it: thousands apart, UTC to the minute, digests short with the whole as a title."""
+    """One value as tables show it; a digest is short, with the whole as a title."""
     if value is None:
         return '<span class="none">–</span>'
-    if isinstance(value, bool):
-        return "yes" if value else "no"
-    if isinstance(value, int):
-        return f"{value:,}"
-    if isinstance(value, float):
-        return f"{value:,.2f}"
-    if isinstance(value, datetime):
-        return f"{value:%Y-%m-%d %H:%M}"
-    if isinstance(value, date):
-        return value.isoformat()
     text = str(value)
     if _DIGEST.fullmatch(text):
-        return f'<code title="{text}">{text[:19]}…</code>'
-    return escape(text)
+        return f'<code title="{text}">{cell(text)}</code>'
+    return escape(cell(value))
 
 
 _HINT = (

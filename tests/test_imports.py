@@ -19,9 +19,9 @@ ROWS = {
 }
 BESIDE = {  # within a row: who may import whom
     "journal": set(),
-    "ask": {"output"},
     "data": set(),
-    "demo": {"ask", "output", "report"},
+    "report": {"output"},
+    "demo": {"output", "report"},
     "commands": {"ask", "demo", "output", "report"},
     "cli": {"commands", "output"},
 }
