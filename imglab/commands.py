@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
     from imglab.http import Credentials
     from imglab.snapshot import Outcome
+    from imglab.store import Load
 
 GOOD, PARTLY, MISUSE, NOTHING = 0, 1, 2, 3
 
@@ -28,12 +29,16 @@ def load(options: argparse.Namespace) -> int:
     from imglab.data import data_folder
 
     loaded = store.load(data_folder(options.data), rebuild=options.rebuild)
-    for path in loaded.unreadable:
-        print(f"imglab: {path} is not readable as Parquet; its run is left out of the store", file=sys.stderr)
+    _name_damaged(loaded)
     if not options.quiet:
         rate = f", {loaded.rows / loaded.seconds:,.0f} rows a second" if loaded.rows else ""
         print(f"{_count(loaded.runs, 'run')} with {_count(loaded.rows, 'row')} loaded in {loaded.seconds:.1f} s{rate}")
     return PARTLY if loaded.unreadable else GOOD
+
+
+def _name_damaged(loaded: Load) -> None:
+    for path in loaded.unreadable:
+        print(f"imglab: {path} is not readable as Parquet; its run is left out of the store", file=sys.stderr)
 
 
 def status(options: argparse.Namespace) -> int:
@@ -155,6 +160,8 @@ def _finish(outcome: Outcome, options: argparse.Namespace) -> int:
         print(f"imglab: {visible(failure.locator)}: {visible(failure.message)}", file=sys.stderr)
     if len(outcome.failures) > 10:
         print(f"imglab: {len(outcome.failures) - 10:,} more in `imglab failures`", file=sys.stderr)
+    if outcome.load:
+        _name_damaged(outcome.load)
     if outcome.load_problem:
         print(f"imglab: not loaded yet: {outcome.load_problem}", file=sys.stderr)
     if not options.quiet:

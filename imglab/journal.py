@@ -15,7 +15,7 @@ import os
 import secrets
 import shutil
 import types
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from datetime import datetime
 from pathlib import Path
 from typing import Any, Self, TextIO, get_type_hints
@@ -27,6 +27,8 @@ from imglab.records import RECORDS, Blob, Config, Manifest, Record, Run, TagObse
 
 _FLUSH_ROWS = 100_000
 _FLUSH_BYTES = 64_000_000  # of document bodies held back before they are written
+# Some damaged bytes make polars panic, which is no Exception (2.1.0, 2026-11).
+_UNREADABLE = (pl.exceptions.PolarsError, pl.exceptions.PanicException, OSError)
 _POLARS_TYPES: dict[Any, pl.DataType] = {
     str: pl.String(),
     int: pl.Int64(),
@@ -59,6 +61,7 @@ class Journal:
 
     def __init__(self, root: Path) -> None:
         self.root = root
+        self._is_sound: dict[Path, bool] = {}  # files never change, so one look at each is enough
 
     def run_ids(self) -> list[str]:
         """Names of the committed runs, oldest first."""
@@ -73,28 +76,65 @@ class Journal:
         candidates = (self.root / run_id / f"{record.table}.parquet" for run_id in chosen)
         return [path for path in candidates if path.is_file()]
 
+    def damaged_files(self, run_ids: Iterable[str] | None = None) -> list[Path]:
+        """Files that cannot be read, as far as was looked: at their two ends, or more with `look_closely`."""
+        chosen = self.run_ids() if run_ids is None else run_ids
+        files = [path for run_id in chosen for record in RECORDS for path in self.files(record, [run_id])]
+        return [path for path in files if not self._looks_sound(path)]
+
+    def sound_run_ids(self) -> list[str]:
+        """
+        Names of the committed runs without a damaged file, oldest first.
+
+        A run counts whole or not at all: what a damaged one described would otherwise be taken for known and never be
+        fetched again.
+        """
+        return [run_id for run_id in self.run_ids() if not self.damaged_files([run_id])]
+
+    def look_closely(self, reads: Callable[[Path], bool] | None = None) -> None:
+        """Try every row of every file, also with *reads*: slow, for when something could not be read."""
+        for record in RECORDS:
+            for path in self.files(record):
+                self._is_sound[path] = is_parquet(path) and _reads(path) and (reads is None or reads(path))
+
+    def _looks_sound(self, path: Path) -> bool:
+        if path not in self._is_sound:
+            self._is_sound[path] = is_parquet(path)
+        return self._is_sound[path]
+
     def scan(self, record: type[Record], columns: Collection[str] | None = None) -> pl.LazyFrame:
         """
-        All rows of *record* in all committed runs, lazily; columns that an old run lacks are null.
+        All rows of *record* in all sound runs, lazily; columns that an old run lacks are null.
 
-        Files that cannot be read are passed over here; loading the store is what reports them.
+        Damaged runs are passed over here; loading the store is what reports them.
         """
         wanted = {name: dtype for name, dtype in schema(record).items() if columns is None or name in columns}
-        readable = [path for path in self.files(record) if is_parquet(path)]
-        if not readable:
+        files = self.files(record, self.sound_run_ids())
+        if not files:
             return pl.LazyFrame(schema=wanted)
-        return pl.concat([_scan_file(path, wanted) for path in readable])
+        return pl.concat([_scan_file(path, wanted) for path in files])
+
+    def collect(self, frame: Callable[[], pl.LazyFrame]) -> pl.DataFrame:
+        """The rows of *frame*, which scans this journal; raises JournalError if they cannot be read."""
+        try:
+            return frame().collect()
+        except _UNREADABLE:
+            self.look_closely()
+        try:
+            return frame().collect()
+        except _UNREADABLE as error:
+            raise JournalError(f"cannot read the journal in {self.root}: {str(error).splitlines()[0]}") from error
 
     def known_digests(self) -> set[str]:
         """Digests of all manifests, indexes and configs that some run described."""
-        frames = [self.scan(record, {"digest"}) for record in (Manifest, Config)]
-        return set(pl.concat(frames).collect()["digest"])
+        found = self.collect(lambda: pl.concat([self.scan(record, {"digest"}) for record in (Manifest, Config)]))
+        return set(found["digest"])
 
     def read_versions(self) -> set[tuple[str, str]]:
         """Every (document, commit) of which some run kept an observation."""
         columns = ("document", "document_revision")
-        frame = self.scan(TagObservation, columns).select(columns).drop_nulls().unique().collect()
-        return set(frame.iter_rows())
+        found = self.collect(lambda: self.scan(TagObservation, columns).select(columns).drop_nulls().unique())
+        return set(found.iter_rows())
 
     def begin(self, *, now: datetime) -> RunWriter:
         """A writer for a new run that began at *now*; nothing counts before its commit."""
@@ -199,10 +239,21 @@ class RunWriter:
 
 
 def is_parquet(path: Path) -> bool:
-    """Whether *path* can be read as Parquet (its footer is looked at, not its rows)."""
+    """Whether *path* begins and ends as Parquet: not cut off. Whether its rows can be read is not looked at."""
     try:
-        pl.read_parquet_schema(path)
-    except (pl.exceptions.PolarsError, OSError):
+        with path.open("rb") as file:
+            head = file.read(4)
+            size = file.seek(-8, os.SEEK_END) + 8
+            footer_length, tail = int.from_bytes(file.read(4), "little"), file.read(4)
+    except OSError:
+        return False
+    return head == tail == b"PAR1" and footer_length + 12 <= size
+
+
+def _reads(path: Path) -> bool:
+    try:
+        pl.read_parquet(path)
+    except _UNREADABLE:
         return False
     return True
 

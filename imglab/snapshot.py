@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from contextlib import closing
 from datetime import UTC, datetime
 from itertools import chain
 from pathlib import Path
@@ -102,12 +103,13 @@ def snapshot(
 ) -> Outcome:
     """What registries say of *targets* now, as one run. Documents that the journal holds are not fetched again."""
     known = Known(Journal(Paths(data).journal), platforms)
-    with client:
+    records = registry.collect(targets, client, known, now=now, platforms=platforms, progress=progress)
+    with client, closing(records):  # in this order, or an unfinished batch would outlive the client's loop
         return take(
             data,
             source="registry",
             target=" ".join(str(target) for target in targets),
-            records=registry.collect(targets, client, known, now=now, platforms=platforms, progress=progress),
+            records=records,
             traffic=lambda: Traffic(client.requests, client.received_bytes),
             now=now,
         )
@@ -203,8 +205,11 @@ class _Tally:
 
 def _last_digests(journal: Journal) -> dict[tuple[str, str], str]:
     """The digest at which the journal last saw each tag."""
-    seen = journal.scan(TagObservation, {"repository", "tag", "observed_at", "digest"}).drop_nulls("digest")
-    last = seen.group_by("repository", "tag").agg(pl.col("digest").sort_by("observed_at").last()).collect()
+    columns = {"repository", "tag", "observed_at", "digest"}
+    newest = pl.col("digest").sort_by("observed_at").last()
+    last = journal.collect(
+        lambda: journal.scan(TagObservation, columns).drop_nulls("digest").group_by("repository", "tag").agg(newest)
+    )
     return {(repository, tag): digest for repository, tag, digest in last.iter_rows()}
 
 
@@ -212,11 +217,11 @@ class Known:
     """What the journal holds verified: digests of documents, and what each names below it that is wanted."""
 
     def __init__(self, journal: Journal, platforms: Collection[Platform] = ()) -> None:
-        self._bodies = journal.scan(Blob, {"digest"}).unique().collect()
-        configs = journal.scan(Manifest, {"digest", "kind", "config_digest"}).filter(
-            pl.col("kind") == "image", pl.col("config_digest").is_not_null()
-        )
-        below = configs.select("digest", pl.col("config_digest").alias("child")).collect()
+        self._bodies = journal.collect(lambda: journal.scan(Blob, {"digest"}).unique())
+        is_image = (pl.col("kind") == "image", pl.col("config_digest").is_not_null())
+        child = pl.col("config_digest").alias("child")
+        columns = {"digest", "kind", "config_digest"}
+        below = journal.collect(lambda: journal.scan(Manifest, columns).filter(*is_image).select("digest", child))
         self._below = pl.concat([_wanted_entries(journal, frozenset(map(str, platforms))), below])
 
     def children(self, digests: Collection[str]) -> dict[str, list[str]]:
@@ -233,7 +238,7 @@ class Known:
 def _wanted_entries(journal: Journal, platforms: frozenset[str]) -> pl.DataFrame:
     """Index and manifest digests; with *platforms* those that run on one, what attests these, and the unspecific."""
     columns = ["index_digest", "manifest_digest", "os", "architecture", "variant", "attests_digest"]
-    entries = journal.scan(IndexEntry, columns).select(columns).collect()
+    entries = journal.collect(lambda: journal.scan(IndexEntry, columns).select(columns))
     if platforms:
         raw = entries.select("os", "architecture", "variant").unique()
         is_chosen = [

@@ -27,7 +27,7 @@ import duckdb
 import polars as pl
 
 from imglab.errors import StoreBusy, StoreEmpty, StoreError, UsageError
-from imglab.journal import Journal, is_parquet, schema, sync
+from imglab.journal import Journal, schema, sync
 from imglab.records import RECORDS, Record
 
 STAGING = (
@@ -125,12 +125,32 @@ def load(data: Path, *, rebuild: bool = False, wait_seconds: float = 10.0) -> Lo
     with _loading(paths, wait_seconds):
         journal = Journal(paths.journal)
         base = None if rebuild else _usable_base(paths, journal)
-        wanted, unreadable = _readable_runs(journal)
-        new = sorted(set(wanted) - _loaded_runs(base))
-        if base and not new:
-            return Load(0, 0, time.monotonic() - started, False, unreadable)
-        rows = _publish(paths, journal, base, new)
-        return Load(len(new), rows, time.monotonic() - started, base is None, unreadable)
+        try:
+            runs, rows = _load_new(paths, journal, base)
+        except duckdb.Error:
+            before = journal.damaged_files()
+            journal.look_closely(_reads)
+            if journal.damaged_files() == before:
+                raise
+            runs, rows = _load_new(paths, journal, base)
+        damaged = tuple(map(str, journal.damaged_files()))
+        return Load(runs, rows, time.monotonic() - started, base is None, damaged)
+
+
+def _load_new(paths: Paths, journal: Journal, base: Path | None) -> tuple[int, int]:
+    """Publish *base* with the sound runs that it lacks; the numbers of these and of their rows."""
+    new = sorted(set(journal.sound_run_ids()) - _loaded_runs(base))
+    return (len(new), _publish(paths, journal, base, new)) if new or not base else (0, 0)
+
+
+def _reads(path: Path) -> bool:
+    """Whether DuckDB can read every row of a file."""
+    with _connect(":memory:") as connection:
+        try:
+            connection.execute("create table probe as select * from read_parquet($1)", [str(path)])
+        except duckdb.Error:
+            return False
+    return True
 
 
 @contextlib.contextmanager
@@ -159,17 +179,6 @@ def _loading(paths: Paths, wait_seconds: float) -> Iterator[None]:
             raise StoreError(f"cannot load the store in {paths.store}: {_first_line(error)}") from error
         except OSError as error:
             raise StoreError(f"cannot write the store in {paths.store}: {error.strerror or error}") from error
-
-
-def _readable_runs(journal: Journal) -> tuple[list[str], tuple[str, ...]]:
-    """Names of runs whose every file can be read, and the files that cannot."""
-    readable, broken = [], []
-    for run_id in journal.run_ids():
-        bad = [path for record in RECORDS for path in journal.files(record, [run_id]) if not is_parquet(path)]
-        broken += [str(path) for path in bad]
-        if not bad:
-            readable.append(run_id)
-    return readable, tuple(broken)
 
 
 def _usable_base(paths: Paths, journal: Journal) -> Path | None:

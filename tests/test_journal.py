@@ -121,3 +121,18 @@ def test_folders_of_dead_writers_are_removed_and_living_ones_kept(tmp_path: Path
         (dead / "lock").touch()
         assert journal.remove_abandoned() == [".dead.tmp"]
         assert [path.name for path in journal.root.iterdir()] == [f".{alive.run_id}.tmp"]
+
+
+@pytest.mark.parametrize("damage", [slice(4, 400), slice(-60, -8), slice(-100, None), slice(0, None)])
+def test_a_damaged_run_is_passed_over_as_a_whole(tmp_path: Path, damage: slice) -> None:
+    """What a damaged run described does not count as known, wherever the damage is: it is fetched again."""
+    damaged = commit(tmp_path, day(1), image("a1", [3, 4]))
+    commit(tmp_path, day(2), image("a2", [5]))
+    path = tmp_path / "journal" / damaged / "manifest.parquet"
+    body = bytearray(path.read_bytes())
+    body[damage] = b"\x5a" * len(body[damage])
+    path.write_bytes(body)
+    journal = Journal(tmp_path / "journal")
+    assert journal.known_digests() == {digest("a2")}
+    assert journal.collect(lambda: journal.scan(Layer))["compressed_bytes"].to_list() == [5]
+    assert journal.damaged_files() == [path]

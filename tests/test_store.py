@@ -148,6 +148,22 @@ def test_a_run_with_a_broken_file_is_left_out_and_named(tmp_path: Path) -> None:
     assert load(tmp_path).runs == 1
 
 
+def test_damage_within_a_file_costs_its_run_only(tmp_path: Path) -> None:
+    """A file that begins and ends well but cannot be read between costs its run, not the load, and is named."""
+    fill(tmp_path)
+    first = Journal(tmp_path / "journal").run_ids()[0]
+    broken = tmp_path / "journal" / first / "layer.parquet"
+    good = broken.read_bytes()
+    broken.write_bytes(good[:4] + b"\x5a" * (len(good) // 2) + good[4 + len(good) // 2 :])
+    for rebuild in (False, True):
+        loaded = load(tmp_path, rebuild=rebuild)
+        assert loaded.unreadable == (str(broken),)
+        with open_store(tmp_path) as store:
+            assert store.sql("select count(*) from loaded_run").item() == 3
+    broken.write_bytes(good)
+    assert load(tmp_path).runs == 1
+
+
 def test_a_run_that_left_the_journal_leaves_the_store(tmp_path: Path) -> None:
     """The journal is the truth: what is no longer in it is no longer in the store."""
     fill(tmp_path)

@@ -10,7 +10,7 @@ are none; signed schema 1 manifests are named by the digest of what was signed.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Generator, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from fnmatch import fnmatchcase
@@ -117,7 +117,7 @@ def collect(
     platforms: Collection[Platform] = (),
     progress: Progress = lambda what, done, total: None,
     counts: Counts | None = None,
-) -> Iterator[Record]:
+) -> Generator[Record, None, None]:
     """
     What the registries say of *targets* now: listings, tags, documents that are not *known*, and failures.
 

@@ -8,6 +8,7 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 from random import Random
+from typing import Any
 
 from command import Rows, arguments, environment, marts, quickly, rows
 from population import index, release
@@ -59,7 +60,7 @@ class Base:
         return subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, env=environment())
 
 
-def wait_for_run(data: Path, process: subprocess.Popen[bytes]) -> None:
+def wait_for_run(data: Path, process: subprocess.Popen[Any]) -> None:
     """Until the process has begun its run: a temporary folder stands in the journal."""
     deadline = time.monotonic() + 60
     while process.poll() is None and not list((data / "journal").glob(".*")):
