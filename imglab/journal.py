@@ -82,19 +82,20 @@ class Journal:
         files = [path for run_id in chosen for record in RECORDS for path in self.files(record, [run_id])]
         return [path for path in files if not self._looks_sound(path)]
 
-    def sound_run_ids(self) -> list[str]:
+    def sound_run_ids(self, run_ids: Iterable[str] | None = None) -> list[str]:
         """
-        Names of the committed runs without a damaged file, oldest first.
+        Those of the given runs (default: of all committed ones) without a damaged file, in the same order.
 
         A run counts whole or not at all: what a damaged one described would otherwise be taken for known and never be
         fetched again.
         """
-        return [run_id for run_id in self.run_ids() if not self.damaged_files([run_id])]
+        chosen = self.run_ids() if run_ids is None else run_ids
+        return [run_id for run_id in chosen if not self.damaged_files([run_id])]
 
-    def look_closely(self, reads: Callable[[Path], bool] | None = None) -> None:
-        """Try every row of every file, also with *reads*: slow, for when something could not be read."""
+    def look_closely(self, run_ids: Collection[str], reads: Callable[[Path], bool] | None = None) -> None:
+        """Try every row of every file of the given runs, also with *reads*: slow, for when something went wrong."""
         for record in RECORDS:
-            for path in self.files(record):
+            for path in self.files(record, run_ids):
                 self._is_sound[path] = is_parquet(path) and _reads(path) and (reads is None or reads(path))
 
     def _looks_sound(self, path: Path) -> bool:
@@ -119,7 +120,7 @@ class Journal:
         try:
             return frame().collect()
         except _UNREADABLE:
-            self.look_closely()
+            self.look_closely(self.run_ids())
         try:
             return frame().collect()
         except _UNREADABLE as error:

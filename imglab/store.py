@@ -125,22 +125,23 @@ def load(data: Path, *, rebuild: bool = False, wait_seconds: float = 10.0) -> Lo
     with _loading(paths, wait_seconds):
         journal = Journal(paths.journal)
         base = None if rebuild else _usable_base(paths, journal)
+        new = sorted(set(journal.run_ids()) - _loaded_runs(base))
         try:
-            runs, rows = _load_new(paths, journal, base)
+            runs, rows = _load_sound(paths, journal, base, new)
         except duckdb.Error:
-            before = journal.damaged_files()
-            journal.look_closely(_reads)
-            if journal.damaged_files() == before:
+            before = journal.damaged_files(new)
+            journal.look_closely(new, _reads)
+            if journal.damaged_files(new) == before:
                 raise
-            runs, rows = _load_new(paths, journal, base)
-        damaged = tuple(map(str, journal.damaged_files()))
+            runs, rows = _load_sound(paths, journal, base, new)
+        damaged = tuple(map(str, journal.damaged_files(new)))
         return Load(runs, rows, time.monotonic() - started, base is None, damaged)
 
 
-def _load_new(paths: Paths, journal: Journal, base: Path | None) -> tuple[int, int]:
-    """Publish *base* with the sound runs that it lacks; the numbers of these and of their rows."""
-    new = sorted(set(journal.sound_run_ids()) - _loaded_runs(base))
-    return (len(new), _publish(paths, journal, base, new)) if new or not base else (0, 0)
+def _load_sound(paths: Paths, journal: Journal, base: Path | None, new: list[str]) -> tuple[int, int]:
+    """Publish *base* with those of the *new* runs that are sound; the numbers of these and of their rows."""
+    sound = journal.sound_run_ids(new)
+    return (len(sound), _publish(paths, journal, base, sound)) if sound or not base else (0, 0)
 
 
 def _reads(path: Path) -> bool:
