@@ -12,7 +12,7 @@ import argparse
 import logging
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TypeAlias
@@ -82,14 +82,33 @@ def parser() -> argparse.ArgumentParser:
         epilog="Begin with `imglab demo`, then `imglab snapshot REFERENCE`.",
     )
     top.add_argument("--version", action="version", version=f"imglab {__version__}")
-    top.add_argument("--data", metavar="DIR", help="the data folder (default: $IMGLAB_DATA, else data here or above)")
-    top.add_argument("--quiet", action="store_true", help="print results and errors only")
-    top.add_argument("--verbose", action="store_true", help="say more, with traces of errors")
-    top.add_argument("--log-format", choices=("text", "json"), default="text", help="how messages are written")
+    top.set_defaults(data=None, quiet=False, verbose=False, log_format="text")
+    _add_global(top)
     parsers = top.add_subparsers(title="commands", metavar="COMMAND", required=True)
     for add in (_add_demo, _add_snapshot, _add_import, _add_load, _add_views, _add_ask, _add_sql, _add_check, _add_lab):
         add(parsers)
+    for command in _leaves(top):
+        _add_global(command)
     return top
+
+
+def _add_global(parser: argparse.ArgumentParser) -> None:
+    """The options that every command takes, in front of its name or after it."""
+    options = parser.add_argument_group("everywhere", argument_default=argparse.SUPPRESS)
+    options.add_argument("--data", metavar="DIR", help="the data folder ($IMGLAB_DATA, else data here or above)")
+    options.add_argument("--quiet", action="store_true", help="print results and errors only")
+    options.add_argument("--verbose", action="store_true", help="say more, with traces of errors")
+    options.add_argument("--log-format", choices=("text", "json"), help="how messages are written (text)")
+
+
+def _leaves(parser: argparse.ArgumentParser) -> Iterator[argparse.ArgumentParser]:
+    """The parsers of commands that have no commands below them."""
+    below = [action for action in parser._actions if isinstance(action, argparse._SubParsersAction)]
+    if not below:
+        yield parser
+    for action in below:
+        for command in action.choices.values():
+            yield from _leaves(command)
 
 
 def _add_demo(parsers: Parsers) -> None:

@@ -180,3 +180,11 @@ def test_help_comes_at_once() -> None:
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60, check=True)
     modules = done.stdout.splitlines()[-1]
     assert not {name for name in ("polars", "duckdb", "altair", "httpx", "rich") if f"'{name}'" in modules}
+
+
+def test_global_options_stand_before_or_behind_the_command(data: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """--data and --quiet are understood in both places."""
+    assert main(["load", "--quiet", "--data", str(data)]) == 0
+    assert capsys.readouterr().out == ""
+    assert main(["--quiet", "--data", str(data), "check"]) == 0
+    assert capsys.readouterr().out == ""
