@@ -266,6 +266,13 @@ def test_broken_section_is_left_out(old: bytes, new: bytes, line: int, kind: str
     assert [section.position for section in page.sections] == [1, 2, 3]
 
 
+def test_sizes_without_parenthesis() -> None:
+    """Up to exactly 1,000 bytes a size is told in bytes alone."""
+    for count in (1, 999, 1000):
+        page = parse_page(SINGLE.replace(b"977.0 B", f"{count}.0 B".encode()), source="page.md")
+        assert [section.image.compressed_bytes for section in page.sections] == [count]
+
+
 def test_fence_inside_a_step_is_text() -> None:
     """Three backticks within a step do not end the steps: only those before the layers do."""
     page = parse_page(LIST.replace(b"RUN sail", b"```\n\nRUN sail"), source="page.md")

@@ -5,7 +5,7 @@ Reference: https://github.com/docker-library/repo-info (its `scan-remote` script
 September 2026, for every form since September 2016. Oddities met in real data:
 
 - Until September 2017 a page has one pull digest, which is that of the image's manifest; its one section has none.
-- Total sizes and layer sizes below 1,000 bytes have no parenthesis: `977.0 B`. Layers always add up to the total.
+- Total sizes and layer sizes up to 1,000 bytes have no parenthesis: `977.0 B`. Layers always add up to the total.
 - The instruction of a step may run over several lines, and a line `# ARGS: A=b` may stand before it.
 - Layers kept elsewhere (foreign) often lack `Last Modified`; some images name a layer twice.
 - Schema 1 images have an `Image ID` without `sha256:`.
@@ -130,7 +130,7 @@ _PLATFORM_TEXT = r"(\S+)(?: version (\S+))?; (\S+)(?: variant (\S+))?"
 _PLATFORM = re.compile(rf"\t-\t{_PLATFORM_TEXT}")
 _SECTION_HEADING = re.compile(rf"([^`\s]+)` - {_PLATFORM_TEXT}")
 _DOCKER_VERSION = re.compile(r"-\tDocker Version: (.*)")
-_SIZE_TEXT = r"(?:\d+\.\d [KMGT]B \((\d{1,18}) bytes\)|(\d{1,3})\.0 B)"
+_SIZE_TEXT = r"(?:\d+\.\d [KMGT]B \((\d{1,18}) bytes\)|(\d{1,3}|1000)\.0 B)"
 _TOTAL = re.compile(rf"-\tTotal Size: \*\*{_SIZE_TEXT}\*\*  ")
 _IMAGE_ID = re.compile(rf"-\tImage ID: `({_DIGEST[1:-1]}|[0-9a-f]{{64}})`")
 _ENTRYPOINT = re.compile(r"-\tEntrypoint: `(.*)`")
