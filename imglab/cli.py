@@ -85,7 +85,9 @@ def parser() -> argparse.ArgumentParser:
     top.set_defaults(data=None, quiet=False, verbose=False, log_format="text")
     _add_global(top)
     parsers = top.add_subparsers(title="commands", metavar="COMMAND", required=True)
-    for add in (_add_demo, _add_snapshot, _add_import, _add_load, _add_views, _add_ask, _add_sql, _add_check, _add_lab):
+    reading = (_add_snapshot, _add_import, _add_load)
+    asking = (_add_views, _add_ask, _add_sql, _add_render, _add_check)
+    for add in (_add_demo, *reading, *asking, _add_lab):
         add(parsers)
     for command in _leaves(top):
         _add_global(command)
@@ -202,6 +204,23 @@ def _add_sql(parsers: Parsers) -> None:
     command.add_argument("query", metavar="SELECT")
     _add_format(command)
     command.set_defaults(run=commands.sql)
+
+
+def _add_render(parsers: Parsers) -> None:
+    command = parsers.add_parser("render", help="write pages as the systems that imglab reads publish them")
+    pages = command.add_subparsers(title="pages", metavar="PAGE", required=True)
+    repo_info = pages.add_parser(
+        "repo-info",
+        help="the page of one tag: platforms, sizes, build steps, layers",
+        description="Write the Markdown page of a tag or digest as docker-library/repo-info does, for any repository "
+        "and any time in the store.",
+    )
+    repo_info.add_argument(
+        "reference", metavar="REFERENCE", help="python:latest, ghcr.io/owner/name:tag, repository@sha256:…"
+    )
+    repo_info.add_argument("--at", type=_time, metavar="TIME", help="the page as it stood then (default: now)")
+    repo_info.add_argument("--out", type=Path, metavar="FILE", help="write there instead of to standard output")
+    repo_info.set_defaults(run=commands.render_repo_info)
 
 
 def _add_check(parsers: Parsers) -> None:

@@ -114,6 +114,29 @@ def sql(options: argparse.Namespace) -> int:
     return GOOD
 
 
+def render_repo_info(options: argparse.Namespace) -> int:
+    """The repo-info page of a tag or digest, as it stood at a time."""
+    from imglab import render
+    from imglab.data import open_store
+
+    with open_store(options.data) as store:
+        _write_page(render.repo_info(store, options.reference, at=options.at), options.out)
+    return GOOD
+
+
+def _write_page(text: str, out: Path | None) -> None:
+    """*text* byte for byte to the file *out*, or to standard output."""
+    from imglab.errors import UsageError
+
+    if out is None:
+        sys.stdout.write(text)
+        return
+    try:
+        out.write_bytes(text.encode())
+    except OSError as error:
+        raise UsageError(f"cannot write {out}: {error.strerror}") from error
+
+
 def check(options: argparse.Namespace) -> int:
     """Rows that must not exist."""
     from imglab.data import open_store

@@ -58,7 +58,8 @@ def test_every_table_and_column_is_in_the_dictionary() -> None:
 def test_sql_files_begin_with_what_they_give(folder: str, names: tuple[str, ...]) -> None:
     """Every packaged SQL file is in use and starts with a comment that tells its grain."""
     files = {path.stem for path in (ROOT / "imglab" / "sql" / folder).glob("*.sql")}
-    extra = {"runs", "failures", "status", "known_tags"} if folder == "queries" else set()
+    pages = {"repo_info_page", "repo_info_section", "repo_info_layer", "repo_info_step"}
+    extra = {"runs", "failures", "status", "known_tags", *pages} if folder == "queries" else set()
     assert files == {*names, *extra}
     for name in files:
         text = read_sql(folder, name)

@@ -14,12 +14,13 @@ ROWS = {
     **dict.fromkeys(["records", "steps"], 1),
     **dict.fromkeys(["journal", "oci", "http", "gitlog", "progress"], 2),
     **dict.fromkeys(["store", "sources"], 3),
-    **dict.fromkeys(["charts", "queries", "snapshot", "data"], 4),
+    **dict.fromkeys(["charts", "queries", "render", "snapshot", "data"], 4),
     **dict.fromkeys(["output", "ask", "report", "demo", "commands", "cli"], 5),
 }
 BESIDE = {  # within a row: who may import whom
     "journal": set(),
     "data": set(),
+    "render": {"queries"},
     "report": {"output"},
     "demo": {"output", "report"},
     "commands": {"ask", "demo", "output", "report"},
@@ -31,7 +32,10 @@ HOMES = {
     "duckdb": {"store"},
     "altair": {"charts"},
     "vl_convert": {"charts"},
-    "polars": {"journal", "store", "queries", "charts", "snapshot", "output", "ask", "report", "demo", "commands"},
+    "polars": {
+        *("journal", "store", "queries", "render", "charts", "snapshot"),
+        *("output", "ask", "report", "demo", "commands"),
+    },
     "rich": {"output", "progress"},
 }
 MODULES = sorted(path for path in PACKAGE.rglob("*.py") if path.name != "__init__.py" or path.parent != PACKAGE)
