@@ -142,13 +142,15 @@ class Journal:
         return RunWriter(self.root, new_run_id(now))
 
     def remove_abandoned(self) -> list[str]:
-        """Remove the temporary folders of writers that are no longer alive; return their names."""
+        """Remove what writers left that are no longer alive; return the names of their runs."""
         removed = []
-        for folder in self.root.glob(".*.tmp") if self.root.is_dir() else ():
-            with contextlib.suppress(OSError), (folder / "lock").open("a") as lock:
+        for path in self.root.glob(".*.lock") if self.root.is_dir() else ():
+            with contextlib.suppress(OSError), path.open("a") as lock:
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                shutil.rmtree(folder)
-                removed.append(folder.name)
+                if path.with_suffix(".tmp").is_dir():
+                    shutil.rmtree(path.with_suffix(".tmp"))
+                path.unlink()
+                removed.append(path.stem.removeprefix("."))
         return removed
 
 
@@ -163,6 +165,7 @@ class RunWriter:
         self.run_id = run_id
         self._root = root
         self._folder = root / f".{run_id}.tmp"
+        self._lock_path = self._folder.with_suffix(".lock")
         self._buffers: dict[type[Record], list[Record]] = {record: [] for record in RECORDS}
         self._buffered_rows = 0
         self._buffered_bytes = 0
@@ -170,20 +173,24 @@ class RunWriter:
         self._lock: TextIO | None = None
 
     def __enter__(self) -> Self:
-        unlocked = self._folder.with_suffix(".new")
-        with _written_to(self._folder):
-            unlocked.mkdir(parents=True)
-            self._lock = (unlocked / "lock").open("w")
-            fcntl.flock(self._lock, fcntl.LOCK_EX)
-            unlocked.rename(self._folder)  # only now can `remove_abandoned` of another process see it
+        try:
+            with _written_to(self._folder):
+                self._root.mkdir(parents=True, exist_ok=True)
+                self._lock = _locked(self._lock_path)
+                self._folder.mkdir()
+        except BaseException:
+            self.__exit__()
+            raise
         return self
 
     def __exit__(self, *exception: object) -> None:
-        if self._lock:
-            self._lock.close()
-            self._lock = None
         if self._folder.exists():
             shutil.rmtree(self._folder, ignore_errors=True)
+        if self._lock:
+            with contextlib.suppress(OSError):
+                self._lock_path.unlink(missing_ok=True)
+            self._lock.close()
+            self._lock = None
 
     def add(self, record: Record) -> None:
         """Take one record; large amounts are written out on the way, so that memory stays small."""
@@ -201,7 +208,6 @@ class RunWriter:
             for record in RECORDS:
                 self._join_parts(record)
             self._write([run], self._folder / "run.parquet")
-            (self._folder / "lock").unlink()
             sync(self._folder)
             self._folder.rename(self._root / self.run_id)
             sync(self._root)
@@ -237,6 +243,17 @@ class RunWriter:
         data |= {name: [getattr(row, name) for row in rows] for name in names}
         pl.DataFrame(data, schema=columns).write_parquet(path, compression="zstd")
         sync(path)
+
+
+def _locked(path: Path) -> TextIO:
+    """*path* open and locked: as long as it is, its writer is alive."""
+    while True:
+        lock = path.open("w")
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        # Before it was locked, `remove_abandoned` of another process may have taken it for a dead writer's.
+        if path.exists() and path.stat().st_ino == os.fstat(lock.fileno()).st_ino:
+            return lock
+        lock.close()
 
 
 def is_parquet(path: Path) -> bool:

@@ -116,11 +116,13 @@ def test_folders_of_dead_writers_are_removed_and_living_ones_kept(tmp_path: Path
     """A writer's lock tells whether it is alive."""
     journal = Journal(tmp_path / "journal")
     with journal.begin(now=day(1)) as alive:
-        dead = journal.root / ".dead.tmp"
-        dead.mkdir()
-        (dead / "lock").touch()
-        assert journal.remove_abandoned() == [".dead.tmp"]
-        assert [path.name for path in journal.root.iterdir()] == [f".{alive.run_id}.tmp"]
+        (journal.root / ".dead.tmp").mkdir()
+        (journal.root / ".dead.lock").touch()
+        (journal.root / ".never-begun.lock").touch()
+        assert sorted(journal.remove_abandoned()) == ["dead", "never-begun"]
+        left = {path.name for path in journal.root.iterdir()}
+        assert left == {f".{alive.run_id}.tmp", f".{alive.run_id}.lock"}
+    assert list(journal.root.iterdir()) == []
 
 
 @pytest.mark.parametrize("damage", [slice(4, 400), slice(-60, -8), slice(-100, None), slice(0, None)])
