@@ -70,6 +70,7 @@ class TagObservation(Record):
     is_absent: bool = False  # asked for by name, and the source says there is none
     document: str | None = None  # path of the document that says so; null for a registry
     document_revision: str | None = None  # commit of that document, where it has one
+    foreign_layer_dates: list[str] | None = None  # `digest instant` where a page dates them; null: no such layer
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

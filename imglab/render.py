@@ -9,6 +9,7 @@ Pages as the systems that imglab reads publish them, written from what the store
 - The number behind `Platforms:` came between May 2020 and August 2021: pages of 2021 and later have it.
 - Steps that a page told are written as it had them. Those of a config are written the way the pages do it: the shell
   and `#(nop)` left out, `RUN` put before what names no instruction, build arguments on a line of their own.
+- Last Modified of a layer kept elsewhere is as a page of that time showed it: their servers tell it only at times.
 - A fact that no source stated is left out, line for line: Docker Version, Last Modified, sizes, layers. So is the fence
   of steps where the config is not known.
 
@@ -23,7 +24,7 @@ import difflib
 import re
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import TypeVar
 
@@ -82,6 +83,7 @@ def _title(named: Reference) -> str:
 @dataclass(frozen=True, slots=True)
 class _Page:
     digest: str | None  # None where the tag does not exist
+    foreign_layer_dates: list[str] | None
     is_index: bool
     media_type: str | None
 
@@ -114,6 +116,7 @@ class _Layer:
     media_type: str | None
     compressed_bytes: int | None
     last_modified_at: datetime | None
+    is_foreign: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,12 +174,21 @@ def _sections(store: Store, digest: str) -> list[_Section]:
     return _rows(_Section, store.query("repo_info_section", {"digest": digest}))
 
 
-def _layers(store: Store, manifests: Iterable[str]) -> dict[str, list[_Layer]]:
-    """The layers of each manifest, in order."""
+def _layers(store: Store, page: _Page, manifests: Iterable[str]) -> dict[str, list[_Layer]]:
+    """The layers of each manifest, in order, dated as *page* has them."""
     found: dict[str, list[_Layer]] = defaultdict(list)
     for layer in _rows(_Layer, store.query("repo_info_layer", {"manifests": sorted(set(manifests))})):
-        found[layer.manifest_digest].append(layer)
+        found[layer.manifest_digest].append(_dated(layer, page.foreign_layer_dates))
     return found
+
+
+def _dated(layer: _Layer, foreign_layer_dates: Iterable[str] | None) -> _Layer:
+    """*layer*; if it is a foreign one and pages date these, with the date that they give it, or with none."""
+    if foreign_layer_dates is None or not layer.is_foreign:
+        return layer
+    dates = dict(text.split(" ", 1) for text in foreign_layer_dates)
+    date = dates.get(layer.digest)
+    return replace(layer, last_modified_at=datetime.fromisoformat(date) if date else None)
 
 
 def _steps(store: Store, configs: Iterable[str]) -> dict[str, list[_Step]]:
@@ -199,7 +211,7 @@ def _page_facts(name: str, page: _Page, sections: Sequence[_Section], is_counted
 
 def _section_bodies(store: Store, name: str, page: _Page, sections: Sequence[_Section]) -> Iterator[str]:
     """What stands below the heading of each section."""
-    layers = _layers(store, (section.manifest_digest for section in sections))
+    layers = _layers(store, page, (section.manifest_digest for section in sections))
     steps = _steps(store, (section.config_digest for section in sections if section.config_digest))
     for section in sections:
         pull = _pull(name, section.manifest_digest) if page.is_index else ""

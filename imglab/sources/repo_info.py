@@ -473,7 +473,25 @@ def page_observation(
         is_absent=page.is_absent,
         document=document,
         document_revision=document_revision,
+        foreign_layer_dates=_foreign_layer_dates(page),
     )
+
+
+def _foreign_layer_dates(page: Page) -> list[str] | None:
+    """
+    Digest and Last Modified of each foreign layer that *page* dates; None if it shows no foreign layers.
+
+    It is the server of such a layer that says when it changed, some days and others not: it is no fact of the image.
+    """
+    layers = [layer for section in page.sections for layer in section.image.layers if _is_foreign(layer)]
+    dates = {
+        f"{layer.digest} {layer.last_modified_at:%Y-%m-%dT%H:%M:%SZ}" for layer in layers if layer.last_modified_at
+    }
+    return sorted(dates) if layers else None
+
+
+def _is_foreign(layer: PageLayer) -> bool:
+    return "foreign" in layer.media_type
 
 
 def _repository(page: Page) -> str:
@@ -537,7 +555,7 @@ def _manifest_records(digest: str, image: PageImage) -> Iterator[Record]:
             media_type=layer.media_type,
             compressed_bytes=layer.compressed_bytes,
             last_modified_at=layer.last_modified_at,
-            is_foreign="foreign" in layer.media_type,
+            is_foreign=_is_foreign(layer),
         )
 
 

@@ -6,6 +6,7 @@ select
     stg_layer.media_type,
     stg_layer.compressed_bytes,
     stg_layer.last_modified_at,
+    stg_layer.is_foreign,
 from stg_layer
 where list_contains($manifests::varchar[], stg_layer.manifest_digest)
 order by stg_layer.manifest_digest, stg_layer.position
