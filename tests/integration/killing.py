@@ -146,4 +146,4 @@ def next_run_works(base: Base, data: Path) -> None:
     assert rows(data, "select count(*) from tag_image where repository = $r", {"r": base.reference}) == [(TAGS * 8,)]
     (run,) = rows(data, "select tags, failures, outcome from journal.run order by run_id desc limit 1")
     assert run == (TAGS, 0, "complete")
-    assert quickly(data, "check") == "4 checks found nothing\n"
+    assert quickly(data, "check").endswith(" checks found nothing\n")

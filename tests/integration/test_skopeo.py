@@ -192,7 +192,7 @@ def test_images_that_skopeo_made_are_read(registry: Registry, data: Path, tmp_pa
     types = rows(data, "select distinct media_type from image_layer order by all")
     assert [str(row[0]).rpartition(".")[2] for row in types] == ["gzip", "tar+gzip", "tar+zstd"]
     assert rows(data, "select distinct step_source from image") == [("stated",)]
-    assert quickly(data, "check") == "4 checks found nothing\n"
+    assert quickly(data, "check").endswith(" checks found nothing\n")
 
 
 def test_documents_are_witnessed_byte_for_byte(registry: Registry, data: Path) -> None:
