@@ -9,8 +9,9 @@ column `run_id` in front of each table.
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Mapping, Sequence
 from datetime import datetime
-from typing import ClassVar
+from typing import Any, ClassVar
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -28,7 +29,7 @@ class Run(Record):
     table = "run"
     key = ()
 
-    source: str  # registry, repo-info
+    source: str  # registry, repo-info, official-images
     target: str  # what was asked for, as the caller wrote it
     started_at: datetime
     finished_at: datetime
@@ -71,6 +72,45 @@ class TagObservation(Record):
     document: str | None = None  # path of the document that says so; null for a registry
     document_revision: str | None = None  # commit of that document, where it has one
     foreign_layer_dates: list[str] | None = None  # `digest instant` where a page dates them; null: no such layer
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class TagDefinition(Record):
+    """What a document says a tag is built from: one row for each build. A version tells what it says otherwise."""
+
+    table = "tag_definition"
+    key = ("repository", "tag", "position", "observed_at")
+
+    repository: str
+    tag: str
+    position: int  # among the builds of the tag, which are sorted by architecture: their order means nothing
+    observed_at: datetime
+    is_dropped: bool = False  # the document no longer names the tag, which may live on in the registry
+    is_shared: bool | None = None  # a tag over several stanzas, such as Linux and Windows; null if dropped
+    architecture: str | None = None  # in the document's words: amd64, arm32v7, windows-amd64
+    git_repository: str | None = None  # URL as stated
+    git_commit: str | None = None  # as stated: old documents also name a tag or a branch
+    directory: str | None = None  # without a final slash; `.` is the root
+    file: str | None = None
+    builder: str | None = None
+    constraints: str | None = None  # as stated, with commas between
+    document: str | None = None
+    document_revision: str | None = None  # commit of that document, where it has one
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class DocumentVersion(Record):
+    """One version of a document that a run read, also if nothing in it could be understood."""
+
+    table = "document_version"
+    key = ("document", "document_revision", "observed_at")
+
+    document: str
+    document_revision: str | None  # commit, where it has one
+    observed_at: datetime
+    repository: str  # what the document is about
+    is_removed: bool = False  # the commit removed the document
+    form: str | None = None  # which of its forms it has, such as lines or stanzas; null if nothing was understood
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -202,6 +242,8 @@ RECORDS: tuple[type[Record], ...] = (
     Run,
     Listing,
     TagObservation,
+    TagDefinition,
+    DocumentVersion,
     IndexEntry,
     Manifest,
     Layer,
@@ -210,3 +252,19 @@ RECORDS: tuple[type[Record], ...] = (
     Blob,
     Failure,
 )
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Rows:
+    """
+    Many rows of one table at once, for a source that has too many to make an object of each.
+
+    Line i of `columns` stands for as many rows as there are lines `first[i]` up to, not including, `last[i]` of
+    `details` (at least one), which hold the other columns. Columns that neither names are null.
+    """
+
+    record: type[Record]
+    columns: Mapping[str, Sequence[Any]]
+    details: Mapping[str, Sequence[Any]]
+    first: Sequence[int]
+    last: Sequence[int]

@@ -34,6 +34,8 @@ STAGING = (
     "stg_run",
     "stg_listing",
     "stg_tag_observation",
+    "stg_tag_definition",
+    "stg_document_version",
     "stg_failure",
     "stg_index_entry",
     "stg_manifest",
@@ -60,9 +62,10 @@ MARTS = (
     Derived("image_layer", ("manifest_digest",), "touched_manifest"),
     Derived("tag_interval", ("repository", "tag"), "touched_tag"),
     Derived("tag_image", ("repository", "tag"), "touched_tag"),
+    Derived("tag_definition_interval", ("repository", "tag"), "touched_definition"),
 )
-TOUCHED = ("touched_manifest", "touched_index", "touched_tag")
-CHECKS = ("overlapping_interval", "layer_sum", "orphan", "repeated_row")
+TOUCHED = ("touched_manifest", "touched_index", "touched_tag", "touched_definition")
+CHECKS = ("overlapping_interval", "overlapping_definition", "layer_sum", "orphan", "repeated_row")
 
 _SQL_TYPES = {
     pl.String(): "varchar",

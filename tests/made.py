@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 from imglab.journal import Journal
-from imglab.records import Config, History, IndexEntry, Layer, Manifest, Record, Run, TagObservation
+from imglab.records import Config, History, IndexEntry, Layer, Manifest, Record, Run, TagDefinition, TagObservation
 
 DAY = timedelta(days=1)
 REPOSITORY = "registry.test/team/app"
@@ -79,6 +80,15 @@ def index(name: str, children: Iterable[tuple[str, str | None]]) -> list[Record]
 def seen(tag: str, name: str | None, at: datetime, **more: object) -> TagObservation:
     """An observation of a tag at digest *name*."""
     return TagObservation(REPOSITORY, tag, at, digest=digest(name) if name else None, **more)  # type: ignore[arg-type]
+
+
+def defined(tag: str, revision: str | None, at: datetime, **more: Any) -> TagDefinition:
+    """A version of a document that says from which commit a tag is built, or (None) that no longer names it."""
+    version = {"document": "library/app", "document_revision": f"{at:%d}"} | more
+    if revision is None:
+        return TagDefinition(REPOSITORY, tag, 0, at, is_dropped=True, **version)
+    build = {"is_shared": False, "architecture": "amd64", "git_repository": "x", "directory": ".", "file": "f"}
+    return TagDefinition(REPOSITORY, tag, 0, at, git_commit=revision, **{**build, **version})
 
 
 def commit(data: Path, at: datetime, records: Iterable[Record], *, source: str = "registry") -> str:

@@ -13,7 +13,7 @@ from made import commit, day, digest, image, seen
 from imglab import journal as journal_module
 from imglab.errors import JournalError
 from imglab.journal import Journal, schema
-from imglab.records import RECORDS, Layer, TagObservation
+from imglab.records import RECORDS, DocumentVersion, Layer, Rows, Run, TagObservation
 
 WRITE_TOO_MUCH = """
 import datetime, os, pathlib, resource, signal, sys
@@ -37,6 +37,35 @@ def test_a_committed_run_reads_back_row_for_row(tmp_path: Path) -> None:
     assert layers["run_id"].to_list() == [run_id, run_id]
     assert layers["compressed_bytes"].to_list() == [3, 4]
     assert journal.scan(TagObservation).collect()["observed_at"].to_list() == [day(1)]
+
+
+def test_many_rows_at_once(tmp_path: Path) -> None:
+    """Each line of the one part stands for its lines of the other; what neither names is null; runs of rows add up."""
+    rows = Rows(
+        Layer,
+        {"manifest_digest": ["x", "y"], "last_modified_at": [day(1), None]},
+        {"position": [0, 0, 1], "digest": ["a", "b", "c"]},
+        first=[1, 0],
+        last=[3, 1],
+    )
+    journal = Journal(tmp_path)
+    with journal.begin(now=day(1)) as writer:
+        writer.add(rows)
+        writer.add(Layer("z", 0, "d"))
+        writer.add(rows)
+        run_id = writer.commit(Run("registry", "made up", day(1), day(1), "complete", 0, 0, 0, 0, 0, 0, "0"))
+    columns = ("run_id", "manifest_digest", "position", "digest", "last_modified_at", "compressed_bytes")
+    half = [(run_id, "x", 0, "b", day(1), None), (run_id, "x", 1, "c", day(1), None), (run_id, "y", 0, "a", None, None)]
+    found = journal.scan(Layer).select(columns).collect().rows()
+    assert sorted(found, key=str) == sorted([*half, *half, (run_id, "z", 0, "d", None, None)], key=str)
+
+
+def test_read_versions_are_those_kept_and_those_observed(tmp_path: Path) -> None:
+    """A version counts as read if it was kept, or if an observation names it."""
+    seen_there = seen("latest", "a1", day(1), document="p.md", document_revision="1")
+    kept = [DocumentVersion("q", "2", day(1), "x"), DocumentVersion("plain", None, day(1), "x")]
+    commit(tmp_path, day(1), [seen_there, *kept])
+    assert Journal(tmp_path / "journal").read_versions() == {("p.md", "1"), ("q", "2")}
 
 
 def test_every_record_has_a_flat_schema() -> None:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import dataclasses
+import itertools
 from collections.abc import Iterable
 from pathlib import Path
 
 import pytest
-from made import REPOSITORY, commit, config, day, digest, image, index, seen
+from made import REPOSITORY, commit, config, day, defined, digest, image, index, seen
 
 from imglab.journal import Journal
 from imglab.records import Config, History, IndexEntry, Listing, Manifest, Record
@@ -226,15 +228,65 @@ def test_a_better_source_wins_whenever_it_comes(tmp_path: Path) -> None:
         assert store.sql("select media_type, source from image").rows() == [("as verified", "registry")]
 
 
+def definition_rows(store: Store) -> list[tuple[object, ...]]:
+    """Tag, commit, bounds, source and the version that said it first; days as numbers."""
+    return store.sql(
+        """
+        select tag, git_commit, day(valid_from), day(valid_to), source, document_revision
+        from tag_definition_interval
+        order by tag, valid_from, position
+        """
+    ).rows()
+
+
+def test_definitions_do_not_depend_on_the_order_of_runs(tmp_path: Path) -> None:
+    """Versions told by several runs, some twice, give the same stretches in any order of arrival."""
+    runs = [
+        [defined("a", "1", day(1)), defined("b", "1", day(1))],
+        [defined("a", "1", day(2)), defined("b", None, day(3))],
+        [defined("a", "2", day(4)), defined("a", "1", day(1))],
+    ]
+    expected = [
+        ("a", "1", 1, 4, "official-images", "01"),
+        ("a", "2", 4, None, "official-images", "04"),
+        ("b", "1", 1, 3, "official-images", "01"),
+    ]
+    for order in itertools.permutations(range(3)):
+        store = store_of(tmp_path / str(order), *(runs[at] for at in order), source="official-images")
+        assert definition_rows(store) == expected
+
+
+def test_builds_of_a_definition_are_told_apart(tmp_path: Path) -> None:
+    """A second build, another place of the same commit: each is another definition."""
+    second = dataclasses.replace(defined("a", "1", day(2), architecture="s390x"), position=1)
+    versions = [defined("a", "1", day(1)), defined("a", "1", day(2)), second]
+    versions.append(defined("a", "1", day(3), directory="d"))
+    rows = definition_rows(store_of(tmp_path, versions, source="official-images"))
+    assert [row[2:4] for row in rows] == [(1, 2), (2, 3), (2, 3), (3, None)]
+
+
+def test_the_best_source_defines_a_tag(tmp_path: Path) -> None:
+    """Where official-images defines a tag, what another source says of it does not count, before or after."""
+    commit(tmp_path, day(1), [defined("a", "9", day(2)), defined("c", "9", day(2))], source="elsewhere")
+    store = store_of(tmp_path, [defined("a", "1", day(1)), defined("a", "2", day(3))], source="official-images")
+    assert [row[:5] for row in definition_rows(store)] == [
+        ("a", "1", 1, 3, "official-images"),
+        ("a", "2", 3, None, "official-images"),
+        ("c", "9", 2, None, "elsewhere"),
+    ]
+
+
 @pytest.mark.parametrize("name", CHECKS)
 def test_checks_find_what_must_not_exist(tmp_path: Path, name: str) -> None:
     """Every check is quiet on good rows and finds a planted bad one."""
-    good = [*image("a1", [3]), *config("a1", [("RUN x", False)]), seen("a", "a1", day(1))]
+    good = [*image("a1", [3]), *config("a1", [("RUN x", False)]), seen("a", "a1", day(1)), defined("a", "1", day(1))]
     assert store_of(tmp_path / "good", good).check(name).is_empty()
     store = store_of(tmp_path / "bad", good)
     planted = {
         "overlapping_interval": "insert into tag_interval by name select * replace (valid_from + interval 1 day as "
         "valid_from) from tag_interval",
+        "overlapping_definition": "insert into tag_definition_interval by name select * replace (valid_from + "
+        "interval 1 day as valid_from) from tag_definition_interval",
         "layer_sum": "update image set compressed_bytes = 4",
         "orphan": "delete from image",
         "repeated_row": "insert into journal.layer select * from journal.layer",
