@@ -150,17 +150,26 @@ def _add_import(parsers: Parsers) -> None:
         description="Read pages of docker-library/repo-info: files as they are, or with the whole history that git has "
         "of them.",
     )
-    repo_info.add_argument("path", type=Path, metavar="PATH")
-    repo_info.add_argument(
-        "--repository", metavar="R", help="the repository the pages are about (default: as they say)"
+    _add_documents(repo_info, "repo-info", "the pages are about (default: as they say)", "newest date")
+    official_images = sources.add_parser(
+        "official-images",
+        help="manifest files of docker-library/official-images, library/<image>: likewise",
+        description="Read what tags are built from: manifest files of docker-library/official-images as they are, or "
+        "with the whole history that git has of them.",
     )
-    repo_info.add_argument(
+    _add_documents(official_images, "official-images", "the file is about (default: its name)", "now")
+
+
+def _add_documents(command: argparse.ArgumentParser, source: str, about: str, when: str) -> None:
+    command.add_argument("path", type=Path, metavar="PATH")
+    command.add_argument("--repository", metavar="R", help=f"the repository {about}")
+    command.add_argument(
         "--observed-at",
         type=_time,
         metavar="TIME",
-        help="when files without a git history stood so (default: newest date)",
+        help=f"when files without a git history stood so (default: {when})",
     )
-    repo_info.set_defaults(run=commands.import_repo_info)
+    command.set_defaults(run=commands.import_documents, source=source)
 
 
 def _add_load(parsers: Parsers) -> None:

@@ -189,8 +189,9 @@ def _finish(outcome: Outcome, options: argparse.Namespace) -> int:
         print(f"imglab: not loaded yet: {outcome.load_problem}", file=sys.stderr)
     if not options.quiet:
         seconds = (run.finished_at - run.started_at).total_seconds()
+        what = "version" if run.source == "official-images" else "tag observation"
         print(
-            f"{run.outcome}: {_count(run.tags, 'tag observation')}, {_count(run.tags_changed, 'move')}, "
+            f"{run.outcome}: {_count(run.tags, what)}, {_count(run.tags_changed, 'move')}, "
             f"{_count(run.manifests, 'new document')}, {_count(run.requests, 'request')}, "
             f"{_count(run.failures, 'failure')} in {seconds:.1f} s; run {outcome.run_id}"
         )
@@ -234,14 +235,15 @@ def _credentials(options: argparse.Namespace, registries: set[str]) -> dict[str,
     return {registries.pop(): Credentials(options.username, sys.stdin.readline().rstrip("\r\n"))}
 
 
-def import_repo_info(options: argparse.Namespace) -> int:
-    """Pages of repo-info, read with their history."""
+def import_documents(options: argparse.Namespace) -> int:
+    """Documents that others keep, read with their history."""
     from imglab import snapshot
     from imglab.data import data_folder
     from imglab.progress import reporting
 
+    read = {"repo-info": snapshot.import_repo_info, "official-images": snapshot.import_official_images}
     with reporting(quiet=options.quiet) as progress:
-        outcome = snapshot.import_repo_info(
+        outcome = read[options.source](
             data_folder(options.data),
             options.path,
             repository=options.repository,

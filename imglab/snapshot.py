@@ -13,14 +13,25 @@ from pathlib import Path
 import polars as pl
 
 from imglab import __version__
-from imglab.errors import SourceError, StoreError
+from imglab.errors import SourceError, StoreError, UsageError
 from imglab.gitlog import open_documents
 from imglab.http import Client
 from imglab.journal import Journal, RunWriter
 from imglab.oci import Platform, canonical_repository
 from imglab.progress import Report
-from imglab.records import Blob, Config, Failure, IndexEntry, Manifest, Record, Run, TagObservation
-from imglab.sources import registry, repo_info
+from imglab.records import (
+    Blob,
+    Config,
+    DocumentVersion,
+    Failure,
+    IndexEntry,
+    Manifest,
+    Record,
+    Rows,
+    Run,
+    TagObservation,
+)
+from imglab.sources import official_images, registry, repo_info
 from imglab.store import Load, Paths, load
 
 
@@ -57,7 +68,7 @@ def take(
     *,
     source: str,
     target: str,
-    records: Iterable[Record],
+    records: Iterable[Record | Rows],
     traffic: Callable[[], Traffic] = Traffic,
     now: Callable[[], datetime] = utc_now,
 ) -> Outcome:
@@ -142,7 +153,36 @@ def import_repo_info(
         return take(data, source="repo-info", target=str(path), records=_checked(records), now=now)
 
 
-def _checked(records: Iterator[Record]) -> Iterator[Record]:
+def import_official_images(
+    data: Path,
+    path: Path,
+    *,
+    repository: str | None = None,
+    observed_at: datetime | None = None,
+    progress: Report = lambda what, done, total: None,
+    now: Callable[[], datetime] = utc_now,
+) -> Outcome:
+    """
+    The manifest files of official-images at *path* with their history, as one run that tells what is new.
+
+    Files without a history count as read at *observed_at*, by default now. Raises UsageError if there are no manifest
+    files, SourceError if their history cannot be read: then there is no run.
+    """
+    journal = Journal(Paths(data).journal)
+    with open_documents(path) as documents:
+        if documents.is_history and observed_at is not None:
+            raise UsageError(f"{path} has a history: its commits say when, leave out the time")
+        records = official_images.collect(
+            documents,
+            observed_at=observed_at or now(),
+            repository=canonical_repository(repository) if repository else None,
+            read=journal.read_versions() if documents.is_history else frozenset(),
+            progress=lambda done, total: progress("versions", done, total),
+        )
+        return take(data, source="official-images", target=str(path), records=_checked(records), now=now)
+
+
+def _checked(records: Iterator[Record | Rows]) -> Iterator[Record | Rows]:
     """*records*, of which the first is fetched at once, so that a source that cannot begin makes no run."""
     first = next(records, None)
     return chain((first,), records) if first else records
@@ -156,7 +196,7 @@ def load_or_reason(data: Path) -> tuple[Load | None, str | None]:
         return None, f"{error}; what was read is safe in the journal"
 
 
-def _write(records: Iterable[Record], writer: RunWriter, tally: _Tally, target: str) -> None:
+def _write(records: Iterable[Record | Rows], writer: RunWriter, tally: _Tally, target: str) -> None:
     """Hand over *records* one by one; a source that breaks off leaves a Failure behind."""
     stream = iter(records)
     while True:
@@ -180,13 +220,15 @@ class _Tally:
         self._journal = journal
         self._last: dict[tuple[str, str], str] | None = None
 
-    def add(self, record: Record) -> None:
+    def add(self, record: Record | Rows) -> None:
         match record:
             case Failure():
                 self.failures.append(record)
             case TagObservation(digest=str(digest)):
                 self.counts["tags"] += 1
                 self.counts["tags_changed"] += self._is_change((record.repository, record.tag), digest)
+            case DocumentVersion():
+                self.counts["tags"] += 1
             case Manifest() | Config():
                 self.counts["manifests"] += 1
 
