@@ -57,7 +57,9 @@ def is_seen(path: Path, run_id: str) -> bool:
 def test_readers_and_loads_do_not_disturb_each_other(registry: Registry, data: Path, tmp_path: Path) -> None:
     """No error on any side; the next query of each reader sees the newest run; the idle one sees it when it asks."""
     name = f"{registry.name}/team/app"
-    registry.push(index("team/app", "latest", release("0")[:2]))
+    states = [index("team/app", "latest", release(str(number))[:2]) for number in range(1 + SNAPSHOTS)]
+    for state in reversed(states):  # later only the tag is pushed
+        registry.push(state)
     quickly(data, "snapshot", name)
     (first,) = Journal(data / "journal").run_ids()
     reader.replace(tmp_path / "expected", first)
@@ -66,7 +68,7 @@ def test_readers_and_loads_do_not_disturb_each_other(registry: Registry, data: P
         assert resting.sql("select max(run_id) from loaded_run").item() == first
         wait_until_seen(tmp_path, first, processes)
         for number in range(1, SNAPSHOTS + 1):
-            registry.push(index("team/app", "latest", release(str(number))[:2]))
+            registry.push(states[number])
             take(data, name, is_whole_command=number == SNAPSHOTS)
             newest = Journal(data / "journal").run_ids()[-1]
             reader.replace(tmp_path / "expected", newest)
