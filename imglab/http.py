@@ -141,6 +141,7 @@ class Client:
         self._sleep, self._clock, self._now, self._jitter = sleep, clock, now, jitter
         self._transport = transport or AiohttpTransport(verify=_tls(ca_cert, insecure), trust_env=False)
         given = (credentials or {}).items()
+        self._base_urls: dict[str, str] = {}
         self._credentials = {_origin(httpx.URL(self.base_url(name))): secret for name, secret in given}
         self._gates: dict[Origin, _Gate] = {}
 
@@ -159,10 +160,12 @@ class Client:
 
     def base_url(self, registry: str) -> str:
         """Where the API of *registry* is; plain HTTP if it was asked for, or for loopback unless TLS was spoken of."""
-        host = DOCKER_HUB_API if registry == "docker.io" else registry
-        is_local = is_loopback(httpx.URL(f"http://{host}").host) and not self._has_tls_options
-        scheme = "http" if self._plain_http or is_local else "https"
-        return f"{scheme}://{host}"
+        if registry not in self._base_urls:
+            host = DOCKER_HUB_API if registry == "docker.io" else registry
+            is_local = is_loopback(httpx.URL(f"http://{host}").host) and not self._has_tls_options
+            scheme = "http" if self._plain_http or is_local else "https"
+            self._base_urls[registry] = f"{scheme}://{host}"
+        return self._base_urls[registry]
 
     def fetch(self, requests: Iterable[Request]) -> Iterator[Answer]:
         """

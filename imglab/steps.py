@@ -14,6 +14,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 
 def _words(text: str) -> frozenset[str]:
@@ -28,6 +29,7 @@ ROOT_FILESYSTEM = "ADD root filesystem"
 LABEL_LENGTH = 48
 # What a hostile config could hold beyond this tells nothing about the kind of the step.
 _READ_LENGTH = 32_768
+_REMEMBERED = 8192  # steps; images of one repository share most of theirs
 
 _NOP = re.compile(r"^(?:RUN\s+)?[^\n]{0,400}?#\(nop\)\s+(?=[A-Z]+\b)")
 _BUILDKIT = re.compile(r"\s*# buildkit\s*$")
@@ -61,11 +63,13 @@ def normalise_step(created_by: str) -> str:
     return " ".join(f"{name or ''} {rest}".split())
 
 
+@lru_cache(maxsize=_REMEMBERED)
 def instruction(created_by: str) -> str | None:
     """The Dockerfile instruction in upper case; None if the text is not known to come from one."""
     return _split(created_by)[0]
 
 
+@lru_cache(maxsize=_REMEMBERED)
 def step_label(created_by: str) -> str | None:
     """A label of at most 48 characters that stays the same for the same kind of step; None for an empty text."""
     name, rest = _split(created_by[:_READ_LENGTH])
