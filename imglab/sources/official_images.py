@@ -354,7 +354,7 @@ class _Document:
 _NAME = r"[a-z0-9]+(?:[._-]+[a-z0-9]+)*"
 _MANIFEST_FILE = re.compile(rf"(?:.*/)?library/({_NAME})")
 _PLAIN_NAME = re.compile(_NAME)
-_BATCH_ROWS = 1_000_000
+_BATCH_ROWS = 50_000  # different builds; what is written has several times as many
 
 
 def collect(
