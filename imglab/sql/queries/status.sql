@@ -1,14 +1,33 @@
--- One row per repository: how much is known of it and how fresh that is.
-with observed as (
+-- One row per repository: how much is known of it and how fresh that is. An observation is a sighting of a tag, or a
+-- version of a document about what tags are built from.
+with said as (
     select
         stg_tag_observation.repository,
-        count(*) as observations,
-        count(distinct stg_tag_observation.run_id) as runs,
-        min(stg_tag_observation.observed_at) as first_observed_at,
-        max(stg_tag_observation.observed_at) as last_observed_at,
-        string_agg(distinct stg_tag_observation.source, ', ' order by stg_tag_observation.source) as sources,
+        stg_tag_observation.run_id,
+        stg_tag_observation.source,
+        stg_tag_observation.observed_at,
     from stg_tag_observation
-    group by stg_tag_observation.repository
+    union all
+    select
+        stg_document_version.repository,
+        stg_document_version.run_id,
+        stg_run.source,
+        stg_document_version.observed_at,
+    from stg_document_version
+    join stg_run on stg_document_version.run_id = stg_run.run_id
+),
+
+observed as (
+    select
+        said.repository,
+        count(*) as observations,
+        count(distinct said.run_id) as runs,
+        min(said.observed_at) as first_observed_at,
+        max(said.observed_at) as last_observed_at,
+        string_agg(distinct said.source, ', ' order by said.source) as sources,
+    from said
+    where said.repository is not null
+    group by said.repository
 ),
 
 interval_count as (
