@@ -152,7 +152,7 @@ def _split_tag(name: str) -> tuple[str, str | None]:
 
 def _repository(text: str, name: str) -> Reference:
     first, slash, rest = name.partition("/")
-    is_host = slash and (re.search(r"[.:\[]", first) or first == "localhost" or first != first.lower())
+    is_host = slash and (re.search(r"[.:\[]", first) or first.lower() == "localhost")
     if is_host and not _REGISTRY.fullmatch(first):
         raise _invalid(text, f"the registry {_shown(first)} is no host name: write host or host:port")
     registry, path = (first.lower(), rest) if is_host else (DOCKER_HUB, name)

@@ -6,6 +6,11 @@ import os
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
+
+# The same examples each time, so that a change is judged by what it changes; IMGLAB_FUZZ=1 tries new ones.
+settings.register_profile("steady", derandomize=True)
+settings.load_profile("default" if os.environ.get("IMGLAB_FUZZ") else "steady")
 
 
 @pytest.fixture(scope="session")
