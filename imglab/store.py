@@ -422,7 +422,8 @@ class Store:
 def _connect(path: Path | str, *, read_only: bool = False) -> duckdb.DuckDBPyConnection:
     connection = duckdb.connect(str(path), read_only=read_only, config=_CONFIG)
     connection.execute("set timezone = 'UTC'")
-    connection.execute("set enable_progress_bar = false")  # it would be drawn on standard output
+    with contextlib.suppress(duckdb.InvalidInputException):  # in a notebook without ipywidgets there is no bar to set
+        connection.execute("set enable_progress_bar = false")  # it would be drawn on standard output
     return connection
 
 
