@@ -180,7 +180,8 @@ def _finish(outcome: Outcome, options: argparse.Namespace) -> int:
 
     run = outcome.run
     for failure in outcome.failures[:10]:
-        print(f"imglab: {visible(failure.locator)}: {visible(failure.message)}", file=sys.stderr)
+        where = "" if failure.locator in failure.message else f"{visible(failure.locator)}: "
+        print(f"imglab: {where}{visible(failure.message)}", file=sys.stderr)
     if len(outcome.failures) > 10:
         print(f"imglab: {len(outcome.failures) - 10:,} more in `imglab failures`", file=sys.stderr)
     if outcome.load:

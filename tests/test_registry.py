@@ -438,3 +438,17 @@ def test_endless_bodies_are_failures(server: Faulty) -> None:
     digest = "sha256:" + "3" * 64
     server.on(f"/v2/a/b/manifests/{digest}", endless(b"x", pause=0.05))
     assert failures(over_the_wire(server, f"@{digest}")) == [("timeout", f"{server.registry}/a/b@{digest}")]
+
+
+@pytest.mark.parametrize(
+    ("text", "glob", "printed"),
+    [
+        ("python", None, "docker.io/library/python"),
+        ("python", "3.*", "docker.io/library/python:3.*"),
+        ("r.example/a:*-slim", None, "r.example/a:*-slim"),
+        ("r.example/a:1.2", "3.*", "r.example/a:1.2"),
+    ],
+)
+def test_targets_are_printed_as_people_write_them(text: str, glob: str | None, printed: str) -> None:
+    """What a run was asked for can be read in its row."""
+    assert str(Target.parse(text, glob)) == printed

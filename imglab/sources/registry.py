@@ -59,6 +59,9 @@ class Target:
             return cls(reference)
         return cls(reference, own or glob)
 
+    def __str__(self) -> str:
+        return f"{self.reference}:{self.glob}" if self.glob else str(self.reference)
+
 
 @dataclass(slots=True)
 class Counts:
