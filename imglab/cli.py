@@ -240,7 +240,9 @@ def _add_check(parsers: Parsers) -> None:
 
 def _add_lab(parsers: Parsers) -> None:
     command = parsers.add_parser("lab", help="open JupyterLab on the notebooks")
-    command.add_argument("arguments", nargs=argparse.REMAINDER, help="passed on to jupyter lab")
+    command.add_argument(
+        "arguments", nargs=argparse.REMAINDER, help="passed on to jupyter lab; write -- in front of options"
+    )
     command.set_defaults(run=commands.lab)
 
 

@@ -160,7 +160,13 @@ def lab(options: argparse.Namespace) -> int:
     from imglab.data import data_folder, notebooks
 
     environment = {**os.environ, "IMGLAB_DATA": str(data_folder(options.data).absolute())}
-    command = [sys.executable, "-m", "jupyterlab", str(notebooks()), *options.arguments]
+    command = [
+        sys.executable,
+        "-m",
+        "jupyterlab",
+        str(notebooks()),
+        *(word for word in options.arguments if word != "--"),
+    ]
     os.execve(sys.executable, command, environment)  # noqa: S606
 
 
