@@ -1,7 +1,7 @@
 """
-Pages as the systems that imglab reads publish them, written from what the store knows.
+The pages of docker-library/repo-info: one tag with its platforms, sizes, build steps and layers.
 
-`repo_info` writes the pages of docker-library/repo-info. Reference: https://github.com/docker-library/repo-info, whose
+Reference: https://github.com/docker-library/repo-info, whose
 `.remote.pl` writes them; its pages from September 2016 to September 2026 come out byte for byte. What decides the form:
 
 - A tag at an index has a pull line for each platform; one at a single manifest has it once, on top. Such a page names
@@ -20,7 +20,6 @@ fence whatever Markdown could take for itself is written as an escape too. No pa
 
 from __future__ import annotations
 
-import difflib
 import re
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
@@ -31,8 +30,9 @@ from typing import TypeVar
 import polars as pl
 
 from imglab.errors import UsageError
-from imglab.oci import DOCKER_HUB, Reference
+from imglab.oci import Reference
 from imglab.queries import instant
+from imglab.render.text import escape, escaped, name_of, plain, why_unknown
 from imglab.store import Store
 
 PLATFORMS_COUNTED_SINCE = datetime(2021, 1, 1, tzinfo=UTC)
@@ -56,25 +56,17 @@ def repo_info(store: Store, reference: str, *, at: datetime | None = None) -> st
         return f"## `{title}`\n\n**does not exist** (yet?)\n"
     sections = _sections(store, page.digest)
     is_counted = at is None or at >= PLATFORMS_COUNTED_SINCE
-    head = f"## `{title}`\n\n" + _page_facts(_name(named), page, sections, is_counted)
-    bodies = _section_bodies(store, _name(named), page, sections)
+    head = f"## `{title}`\n\n" + _page_facts(name_of(named), page, sections, is_counted)
+    bodies = _section_bodies(store, name_of(named), page, sections)
     return head + "".join(
         f"\n### `{title}` - {_platform(section)}\n\n{body}" for section, body in zip(sections, bodies, strict=True)
     )
 
 
-def _name(named: Reference) -> str:
-    """The repository as docker names it: python, owner/name, ghcr.io/owner/name."""
-    if named.registry != DOCKER_HUB:
-        return named.repository
-    official = named.path.removeprefix("library/")
-    return named.path if "/" in official else official
-
-
 def _title(named: Reference) -> str:
     tag = f":{named.tag}" if named.tag else ""
     digest = f"@{named.digest}" if named.digest else ""
-    return f"{_name(named)}{tag}{digest}"
+    return f"{name_of(named)}{tag}{digest}"
 
 
 # --- what the store knows ------------------------------------------------------------------------------------------
@@ -144,30 +136,8 @@ def _page(store: Store, named: Reference, at: datetime | None) -> _Page:
     }
     pages = _rows(_Page, store.query("repo_info_page", parameters))
     if not pages:
-        raise UsageError(_why_unknown(store, named, at))
+        raise UsageError(why_unknown(store, named, at))
     return pages[0]
-
-
-def _why_unknown(store: Store, named: Reference, at: datetime | None) -> str:
-    if named.digest:
-        return f"no manifest {named.digest} in the store: `imglab snapshot {named}` fetches it"
-    known = store.query("known_tags")
-    repositories = known["repository"].unique().to_list()
-    if named.repository not in repositories:
-        return _not_among("repository", named.repository, repositories)
-    tags = known.filter(pl.col("repository") == named.repository)["tag"].to_list()
-    if named.tag not in tags:
-        return _not_among("tag", str(named.tag), tags)
-    parameters = {"repository": named.repository, "tag": named.tag, "since": None, "until": None}
-    first = store.query("tag_history", parameters)["valid_from"].min()
-    if at is None or not isinstance(first, datetime):
-        return f"no source said where {named} pointed"
-    return f"nothing is known of {named} at {at:%Y-%m-%dT%H:%M:%SZ}: it was first seen at {first:%Y-%m-%dT%H:%M:%SZ}"
-
-
-def _not_among(what: str, name: str, known: list[str]) -> str:
-    close = difflib.get_close_matches(name, known, 3) or sorted(known)[:3]
-    return f"no {what} {name} in the store; it has {len(known):,}, among them {', '.join(close)}"
 
 
 def _sections(store: Store, digest: str) -> list[_Section]:
@@ -203,7 +173,7 @@ def _steps(store: Store, configs: Iterable[str]) -> dict[str, list[_Step]]:
 
 
 def _page_facts(name: str, page: _Page, sections: Sequence[_Section], is_counted: bool) -> str:
-    media_type = f"-\tManifest MIME: `{_plain(page.media_type)}`\n" if page.is_index and page.media_type else ""
+    media_type = f"-\tManifest MIME: `{plain(page.media_type)}`\n" if page.is_index and page.media_type else ""
     count = f" {len(sections)}" if is_counted else ""
     platforms = "".join(f"\t-\t{_platform(section)}\n" for section in sections)
     return f"{_pull(name, str(page.digest))}{media_type}-\tPlatforms:{count}\n{platforms}"
@@ -221,8 +191,8 @@ def _section_bodies(store: Store, name: str, page: _Page, sections: Sequence[_Se
 
 
 def _image_facts(section: _Section) -> str:
-    text = f"-\tDocker Version: {_plain(section.docker_version)}\n" if section.docker_version else ""
-    text += f"-\tManifest MIME: `{_plain(section.media_type)}`\n" if section.media_type else ""
+    text = f"-\tDocker Version: {plain(section.docker_version)}\n" if section.docker_version else ""
+    text += f"-\tManifest MIME: `{plain(section.media_type)}`\n" if section.media_type else ""
     if section.compressed_bytes is not None:
         text += f"-\tTotal Size: **{_size(section.compressed_bytes)}**  \n"
         text += "\t(compressed transfer size, not on-disk size)\n"
@@ -246,7 +216,7 @@ def _layer(layer: _Layer) -> str:
     text = f"\t-\t`{layer.digest}`  \n"
     text += f"\t\tLast Modified: {_date(layer.last_modified_at)}  \n" if layer.last_modified_at else ""
     text += f"\t\tSize: {_size(layer.compressed_bytes)}  \n" if layer.compressed_bytes is not None else ""
-    return text + (f"\t\tMIME: {_plain(layer.media_type)}\n" if layer.media_type else "")
+    return text + (f"\t\tMIME: {plain(layer.media_type)}\n" if layer.media_type else "")
 
 
 def _pull(name: str, digest: str) -> str:
@@ -254,14 +224,14 @@ def _pull(name: str, digest: str) -> str:
 
 
 def _platform(section: _Section) -> str:
-    version = f" version {_plain(section.os_version)}" if section.os_version else ""
-    variant = f" variant {_plain(section.variant)}" if section.variant else ""
-    os = f"{_plain(section.os or 'unknown')}{version}{_features(section.os_features)}"
-    return f"{os}; {_plain(section.architecture or 'unknown')}{variant}{_features(section.features)}"
+    version = f" version {plain(section.os_version)}" if section.os_version else ""
+    variant = f" variant {plain(section.variant)}" if section.variant else ""
+    os = f"{plain(section.os or 'unknown')}{version}{_features(section.os_features)}"
+    return f"{os}; {plain(section.architecture or 'unknown')}{variant}{_features(section.features)}"
 
 
 def _features(names: Sequence[str] | None) -> str:
-    return f" ft. {', '.join(map(_plain, names))}" if names else ""
+    return f" ft. {', '.join(map(plain, names))}" if names else ""
 
 
 # --- steps -----------------------------------------------------------------------------------------------------------
@@ -277,7 +247,7 @@ def _step(step: _Step, shell: Sequence[str] | None) -> str:
     date = f"# {_date(step.created_at)}\n" if step.created_at else ""
     if step.created_by is None:
         return date
-    lines = map(_escaped, step.created_by.split("\n")) if step.is_page_text else _config_step(step.created_by, shell)
+    lines = map(escaped, step.created_by.split("\n")) if step.is_page_text else _config_step(step.created_by, shell)
     return date + "".join(f"{line}\n" for line in lines)
 
 
@@ -293,7 +263,7 @@ def _config_step(created_by: str, shell: Sequence[str] | None) -> tuple[str, ...
         arguments, text = text[match.end() : min(ends)], text[min(ends) + 1 :]
     text, is_nop = _without_shell(text, shells)
     step = _one_line(text if is_nop or _INSTRUCTION.match(text) else f"RUN {text}")
-    return (f"# ARGS: {_escaped(arguments)}", step) if arguments is not None else (step,)
+    return (f"# ARGS: {escaped(arguments)}", step) if arguments is not None else (step,)
 
 
 def _without_shell(text: str, shells: Iterable[str]) -> tuple[str, bool]:
@@ -305,18 +275,8 @@ def _without_shell(text: str, shells: Iterable[str]) -> tuple[str, bool]:
 
 
 def _one_line(text: str) -> str:
-    text = _escaped(text)
-    return _escape(text[0]) + text[1:] if _MISLEADING.match(text) else text
-
-
-def _escaped(text: str) -> str:
-    """*text* with everything but printable characters and tabs written out."""
-    return "".join(char if char.isprintable() or char == "\t" else _escape(char) for char in text)
-
-
-def _escape(char: str) -> str:
-    written = char.encode("unicode_escape").decode()
-    return written if len(written) > 1 else f"\\x{ord(char):02x}"
+    text = escaped(text)
+    return escape(text[0]) + text[1:] if _MISLEADING.match(text) else text
 
 
 # --- values ----------------------------------------------------------------------------------------------------------
@@ -324,7 +284,6 @@ def _escape(char: str) -> str:
 _UNITS = ("B", "KB", "MB", "GB", "TB")
 _DAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
 _MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
-_MARKDOWN = re.compile(r"[^ -~]|[<>`\[\]\\*|&]")
 _JSON_ESCAPES = {
     '"': '\\"',
     "\\": "\\\\",
@@ -348,11 +307,6 @@ def _date(moment: datetime) -> str:
     """*moment* as HTTP writes it; names of days and months never depend on the locale."""
     day, month = _DAYS[moment.weekday()], _MONTHS[moment.month - 1]
     return f"{day}, {moment.day:02} {month} {moment.year:04} {moment:%H:%M:%S} GMT"
-
-
-def _plain(text: str) -> str:
-    """*text* in which nothing is Markdown."""
-    return _MARKDOWN.sub(lambda match: _escape(match[0]), text)
 
 
 def _json(words: Sequence[str]) -> str:

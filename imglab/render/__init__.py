@@ -1,0 +1,5 @@
+"""Pages as the systems that imglab reads publish them, written from what the store knows."""
+
+from imglab.render.repo_info import PLATFORMS_COUNTED_SINCE, repo_info
+
+__all__ = ["PLATFORMS_COUNTED_SINCE", "repo_info"]
