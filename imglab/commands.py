@@ -196,7 +196,7 @@ def _finish(outcome: Outcome, options: argparse.Namespace) -> int:
         print(f"imglab: not loaded yet: {outcome.load_problem}", file=sys.stderr)
     if not options.quiet:
         seconds = (run.finished_at - run.started_at).total_seconds()
-        what = "version" if run.source == "official-images" else "tag observation"
+        what = "version" if run.source in ("official-images", "docs-readme") else "tag observation"
         print(
             f"{run.outcome}: {_count(run.tags, what)}, {_count(run.tags_changed, 'move')}, "
             f"{_count(run.manifests, 'new document')}, {_count(run.requests, 'request')}, "
@@ -248,10 +248,10 @@ def import_documents(options: argparse.Namespace) -> int:
     from imglab.data import data_folder
     from imglab.progress import reporting
 
-    read = {"repo-info": snapshot.import_repo_info, "official-images": snapshot.import_official_images}
     with reporting(quiet=options.quiet) as progress:
-        outcome = read[options.source](
+        outcome = snapshot.import_documents(
             data_folder(options.data),
+            options.source,
             options.path,
             repository=options.repository,
             observed_at=options.observed_at,

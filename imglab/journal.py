@@ -23,7 +23,18 @@ from typing import Any, Self, TextIO, get_type_hints
 import polars as pl
 
 from imglab.errors import JournalError
-from imglab.records import RECORDS, Blob, Config, DocumentVersion, Manifest, Record, Rows, Run, TagObservation
+from imglab.records import (
+    RECORDS,
+    Blob,
+    Config,
+    Definition,
+    DocumentVersion,
+    Manifest,
+    Record,
+    Rows,
+    Run,
+    TagObservation,
+)
 
 _FLUSH_ROWS = 100_000
 _FLUSH_BYTES = 64_000_000  # of document bodies held back before they are written
@@ -127,8 +138,10 @@ class Journal:
             raise JournalError(f"cannot read the journal in {self.root}: {str(error).splitlines()[0]}") from error
 
     def known_digests(self) -> set[str]:
-        """Digests of all manifests, indexes and configs that some run described."""
-        found = self.collect(lambda: pl.concat([self.scan(record, {"digest"}) for record in (Manifest, Config)]))
+        """Digests of all manifests, indexes, configs and definitions that some run described."""
+        found = self.collect(
+            lambda: pl.concat([self.scan(record, {"digest"}) for record in (Manifest, Config, Definition)])
+        )
         return set(found["digest"])
 
     def read_versions(self) -> set[tuple[str, str]]:
@@ -224,7 +237,7 @@ class RunWriter:
 
     def _add_rows(self, rows: Rows) -> None:
         with _written_to(self._folder):
-            self._write_part(rows.record, _expanded(rows, self.run_id))
+            self._write_part(rows.record, _in_columns(rows, self.run_id))
 
     def _flush(self) -> None:
         with _written_to(self._folder):
@@ -260,23 +273,12 @@ class RunWriter:
         return pl.DataFrame(data, schema=columns)
 
 
-def _expanded(rows: Rows, run_id: str) -> pl.DataFrame:
-    """The rows one by one, in the columns of their table."""
+def _in_columns(rows: Rows, run_id: str) -> pl.DataFrame:
+    """The rows in all the columns of their table."""
     columns = schema(rows.record)
-    lines = pl.DataFrame({"first": rows.first, "last": rows.last}, schema={"first": pl.Int64, "last": pl.Int64})
-    index = (
-        lines.with_row_index("line")
-        .select("line", detail=pl.int_ranges("first", "last"))
-        .explode("detail", empty_as_null=False)
-    )
-    parts = [
-        pl.DataFrame([_series(name, values, columns[name]) for name, values in part.items()])[index[by]]
-        for part, by in ((rows.columns, "line"), (rows.details, "detail"))
-    ]
-    stated = {name for part in parts for name in part.columns}
-    missing = [pl.lit(None, dtype).alias(name) for name, dtype in columns.items() if name not in stated]
-    frame = pl.concat(parts, how="horizontal").with_columns(missing)
-    return frame.with_columns(run_id=pl.lit(run_id)).select(columns.keys())
+    stated = [_series(name, values, columns[name]) for name, values in rows.columns.items()]
+    missing = [pl.lit(None, dtype).alias(name) for name, dtype in columns.items() if name not in rows.columns]
+    return pl.DataFrame(stated).with_columns(missing).with_columns(run_id=pl.lit(run_id)).select(columns.keys())
 
 
 def _series(name: str, values: Sequence[Any], dtype: pl.DataType) -> pl.Series:

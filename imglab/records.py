@@ -34,7 +34,7 @@ class Run(Record):
     started_at: datetime
     finished_at: datetime
     outcome: str  # complete, partial, failed
-    tags: int  # tags observed (for documents: versions read)
+    tags: int  # tags observed (of documents that observe none: versions read)
     tags_changed: int  # of these, seen at another digest than the journal knew before
     manifests: int  # indexes, manifests and configs new to the journal
     requests: int  # HTTP requests sent, retries and tokens included
@@ -67,35 +67,51 @@ class TagObservation(Record):
     observed_at: datetime
     changed_at: datetime | None = None  # when the tag moved there, if the source states it
     digest: str | None = None  # index or manifest; null if the source states none
-    time_precision: str = "second"  # of observed_at: second, day
+    time_precision: str = "second"  # of changed_at where that is stated, else of observed_at: second, day
     is_absent: bool = False  # asked for by name, and the source says there is none
     document: str | None = None  # path of the document that says so; null for a registry
     document_revision: str | None = None  # commit of that document, where it has one
     foreign_layer_dates: list[str] | None = None  # `digest instant` where a page dates them; null: no such layer
+    document_position: int | None = None  # place among the tags that the document states; null if it is about one
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class TagDefinition(Record):
-    """What a document says a tag is built from: one row for each build. A version tells what it says otherwise."""
+    """A version of a document builds a tag otherwise than the version before it, or no longer names it."""
 
     table = "tag_definition"
-    key = ("repository", "tag", "position", "observed_at")
+    key = ("repository", "tag", "observed_at")
 
     repository: str
     tag: str
-    position: int  # among the builds of the tag, which are sorted by architecture: their order means nothing
     observed_at: datetime
+    definition_digest: str | None = None  # null if dropped
     is_dropped: bool = False  # the document no longer names the tag, which may live on in the registry
-    is_shared: bool | None = None  # a tag over several stanzas, such as Linux and Windows; null if dropped
-    architecture: str | None = None  # in the document's words: amd64, arm32v7, windows-amd64
+    document: str | None = None
+    document_revision: str | None = None  # commit of that document, where it has one
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Definition(Record):
+    """
+    What tags are built from: one row for each source, with the architectures that are built from it.
+
+    Content, like a manifest: its digest names it, and most of a document's versions and tags share it.
+    """
+
+    table = "definition"
+    key = ("digest", "position")
+
+    digest: str  # imglab's own, of the sorted builds
+    position: int  # of the source's first build; builds are sorted by source, then architecture
+    is_shared: bool  # a tag over several stanzas, such as Linux and Windows
+    architectures: list[str] | None = None  # in the document's words: amd64, arm32v7, windows-amd64; null: not stated
     git_repository: str | None = None  # URL as stated
     git_commit: str | None = None  # as stated: old documents also name a tag or a branch
     directory: str | None = None  # without a final slash; `.` is the root
     file: str | None = None
     builder: str | None = None
     constraints: str | None = None  # as stated, with commas between
-    document: str | None = None
-    document_revision: str | None = None  # commit of that document, where it has one
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -111,6 +127,8 @@ class DocumentVersion(Record):
     repository: str  # what the document is about
     is_removed: bool = False  # the commit removed the document
     form: str | None = None  # which of its forms it has, such as lines or stanzas; null if nothing was understood
+    tags: list[str] | None = None  # every tag that it defines, in its order; null if it states where tags point
+    architectures: list[str] | None = None  # that it says the repository supports as a whole; null: not stated
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -243,6 +261,7 @@ RECORDS: tuple[type[Record], ...] = (
     Listing,
     TagObservation,
     TagDefinition,
+    Definition,
     DocumentVersion,
     IndexEntry,
     Manifest,
@@ -257,14 +276,10 @@ RECORDS: tuple[type[Record], ...] = (
 @dataclasses.dataclass(frozen=True, slots=True)
 class Rows:
     """
-    Many rows of one table at once, for a source that has too many to make an object of each.
+    Many rows of one table at once, column by column, for a source that has too many to make an object of each.
 
-    Line i of `columns` stands for as many rows as there are lines `first[i]` up to, not including, `last[i]` of
-    `details` (at least one), which hold the other columns. Columns that neither names are null.
+    Columns that are not named are null.
     """
 
     record: type[Record]
     columns: Mapping[str, Sequence[Any]]
-    details: Mapping[str, Sequence[Any]]
-    first: Sequence[int]
-    last: Sequence[int]

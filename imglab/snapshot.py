@@ -14,8 +14,8 @@ from pathlib import Path
 import polars as pl
 
 from imglab import __version__
-from imglab.errors import SourceError, StoreError, UsageError
-from imglab.gitlog import open_documents
+from imglab.errors import SourceError, StoreError
+from imglab.gitlog import Documents, open_documents
 from imglab.http import Client
 from imglab.journal import Journal, RunWriter
 from imglab.oci import Platform, canonical_repository
@@ -33,6 +33,7 @@ from imglab.records import (
     TagObservation,
 )
 from imglab.sources import official_images, registry, repo_info
+from imglab.sources.documents import Reading
 from imglab.store import Load, Paths, load
 
 
@@ -91,7 +92,7 @@ def take(
             started_at=started_at,
             finished_at=now(),
             outcome=tally.outcome(),
-            tags=tally.counts["tags"],
+            tags=tally.counts["tags"] or tally.counts["versions"],
             tags_changed=tally.counts["tags_changed"],
             manifests=tally.counts["manifests"],
             requests=traffic().requests,
@@ -127,8 +128,9 @@ def snapshot(
         )
 
 
-def import_repo_info(
+def import_documents(
     data: Path,
+    source: str,
     path: Path,
     *,
     repository: str | None = None,
@@ -137,51 +139,42 @@ def import_repo_info(
     now: Callable[[], datetime] = utc_now,
 ) -> Outcome:
     """
-    The repo-info pages at *path* with their history, as one run; versions and digests read before are passed over.
+    The documents of *source* at *path* with their history, as one run; what was read before is passed over.
 
-    Raises UsageError if there are none, SourceError if their history cannot be read: then there is no run.
+    *repository* is what they are about, if not what they say; files without a history stood so at *observed_at*, by
+    default what the source takes it to be. Raises UsageError if there are no such documents, SourceError if their
+    history cannot be read: then there is no run.
     """
     journal = Journal(Paths(data).journal)
     with open_documents(path) as documents:
-        records = repo_info.collect(
-            documents,
+        reading = Reading(
+            now=now(),
             repository=canonical_repository(repository) if repository else None,
             observed_at=observed_at,
             known=journal.known_digests(),
-            read=journal.read_versions(),
-            progress=lambda done, total: progress("versions", done, total or 0),
-        )
-        return take(data, source="repo-info", target=str(path), records=_checked(records), now=now)
-
-
-def import_official_images(
-    data: Path,
-    path: Path,
-    *,
-    repository: str | None = None,
-    observed_at: datetime | None = None,
-    progress: Report = lambda what, done, total: None,
-    now: Callable[[], datetime] = utc_now,
-) -> Outcome:
-    """
-    The manifest files of official-images at *path* with their history, as one run that tells what is new.
-
-    Files without a history count as read at *observed_at*, by default now. Raises UsageError if there are no manifest
-    files, SourceError if their history cannot be read: then there is no run.
-    """
-    journal = Journal(Paths(data).journal)
-    with open_documents(path) as documents:
-        if documents.is_history and observed_at is not None:
-            raise UsageError(f"{path} has a history: its commits say when, leave out the time")
-        records = official_images.collect(
-            documents,
-            observed_at=observed_at or now(),
-            repository=canonical_repository(repository) if repository else None,
             read=journal.read_versions() if documents.is_history else frozenset(),
             progress=lambda done, total: progress("versions", done, total),
         )
+        records = DOCUMENT_SOURCES[source](documents, reading)
         with _without_collection():
-            return take(data, source="official-images", target=str(path), records=_checked(records), now=now)
+            return take(data, source=source, target=str(path), records=_checked(records), now=now)
+
+
+def _repo_info(documents: Documents, reading: Reading) -> Iterator[Record | Rows]:
+    return repo_info.collect(
+        documents,
+        repository=reading.repository,
+        observed_at=reading.observed_at,
+        known=reading.known,
+        read=reading.read,
+        progress=lambda done, total: reading.progress(done, total or 0),
+    )
+
+
+DOCUMENT_SOURCES: dict[str, Callable[[Documents, Reading], Iterator[Record | Rows]]] = {
+    "repo-info": _repo_info,
+    "official-images": official_images.collect,
+}
 
 
 @contextmanager
@@ -242,7 +235,7 @@ class _Tally:
                 self.counts["tags"] += 1
                 self.counts["tags_changed"] += self._is_change((record.repository, record.tag), digest)
             case DocumentVersion():
-                self.counts["tags"] += 1
+                self.counts["versions"] += 1
             case Manifest() | Config():
                 self.counts["manifests"] += 1
 

@@ -34,6 +34,7 @@ STAGING = (
     "stg_run",
     "stg_listing",
     "stg_tag_observation",
+    "stg_definition",
     "stg_tag_definition",
     "stg_document_version",
     "stg_failure",
@@ -62,8 +63,9 @@ MARTS = (
     Derived("image_layer", ("manifest_digest",), "touched_manifest"),
     Derived("tag_interval", ("repository", "tag"), "touched_tag"),
     Derived("tag_image", ("repository", "tag"), "touched_tag"),
-    Derived("tag_definition_interval", ("repository", "tag"), "touched_definition"),
+    Derived("definition_interval", ("repository", "tag"), "touched_definition"),
 )
+VIEWS = ("tag_definition_interval",)  # over marts
 TOUCHED = ("touched_manifest", "touched_index", "touched_tag", "touched_definition")
 CHECKS = ("overlapping_interval", "overlapping_definition", "layer_sum", "orphan", "repeated_row")
 
@@ -211,7 +213,7 @@ def _definition() -> str:
     parts = [read_macros(), repr(RECORDS), *(repr(schema(record)) for record in RECORDS)]
     parts += [read_sql("staging", name) for name in STAGING]
     parts += [read_sql("load", name) for name in ("document_source", *TOUCHED)]
-    parts += [read_sql(mart.folder, mart.name) for mart in MARTS]
+    parts += [read_sql(mart.folder, mart.name) for mart in MARTS] + [read_sql("views", name) for name in VIEWS]
     return hashlib.sha256("\0".join(parts).encode()).hexdigest()
 
 
@@ -267,6 +269,8 @@ def _create(connection: duckdb.DuckDBPyConnection) -> None:
     _begin_touched(connection, [])
     for mart in MARTS:
         connection.execute(f"create table {mart.name} as {read_sql(mart.folder, mart.name)}")
+    for name in VIEWS:
+        connection.execute(f"create view {name} as {read_sql('views', name)}")
     _end_touched(connection)
 
 

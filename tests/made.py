@@ -8,7 +8,18 @@ from pathlib import Path
 from typing import Any
 
 from imglab.journal import Journal
-from imglab.records import Config, History, IndexEntry, Layer, Manifest, Record, Run, TagDefinition, TagObservation
+from imglab.records import (
+    Config,
+    Definition,
+    History,
+    IndexEntry,
+    Layer,
+    Manifest,
+    Record,
+    Run,
+    TagDefinition,
+    TagObservation,
+)
 
 DAY = timedelta(days=1)
 REPOSITORY = "registry.test/team/app"
@@ -86,9 +97,14 @@ def defined(tag: str, revision: str | None, at: datetime, **more: Any) -> TagDef
     """A version of a document that says from which commit a tag is built, or (None) that no longer names it."""
     version = {"document": "library/app", "document_revision": f"{at:%d}"} | more
     if revision is None:
-        return TagDefinition(REPOSITORY, tag, 0, at, is_dropped=True, **version)
-    build = {"is_shared": False, "architecture": "amd64", "git_repository": "x", "directory": ".", "file": "f"}
-    return TagDefinition(REPOSITORY, tag, 0, at, git_commit=revision, **{**build, **version})
+        return TagDefinition(REPOSITORY, tag, at, is_dropped=True, **version)
+    return TagDefinition(REPOSITORY, tag, at, digest(f"def{revision}"), **version)
+
+
+def definition(revision: str, **more: Any) -> Definition:
+    """What tags *defined* by a commit are built from, for one architecture unless *more* says otherwise."""
+    build = {"is_shared": False, "architectures": ["amd64"], "git_repository": "x", "directory": ".", "file": "f"}
+    return Definition(digest(f"def{revision}"), 0, git_commit=revision, **{**build, **more})
 
 
 def commit(data: Path, at: datetime, records: Iterable[Record], *, source: str = "registry") -> str:

@@ -11,7 +11,7 @@ import imglab
 from imglab.cli import QUESTIONS, parser
 from imglab.journal import schema
 from imglab.records import RECORDS
-from imglab.store import CHECKS, MARTS, STAGING, read_sql
+from imglab.store import CHECKS, MARTS, STAGING, VIEWS, read_sql
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text("utf-8")
@@ -44,7 +44,8 @@ def test_every_option_explains_itself(name: str) -> None:
 def test_every_table_and_column_is_in_the_dictionary() -> None:
     """Journal tables and marts, column by column."""
     with imglab.open_sample() as store:
-        marts = {mart.name: store.sql(f"select * from {mart.name} limit 0").columns for mart in MARTS}
+        names = (*(mart.name for mart in MARTS), *VIEWS)
+        marts = {name: store.sql(f"select * from {name} limit 0").columns for name in names}
     journal = {record.table: [name for name in schema(record) if name != "run_id"] for record in RECORDS}
     for table, columns in {**journal, **marts}.items():
         (row,) = (line for line in DICTIONARY.splitlines() if line.startswith(f"| `{table}` |"))
@@ -53,7 +54,13 @@ def test_every_table_and_column_is_in_the_dictionary() -> None:
 
 @pytest.mark.parametrize(
     ("folder", "names"),
-    [("staging", STAGING), ("marts", [mart.name for mart in MARTS]), ("checks", CHECKS), ("queries", QUESTIONS)],
+    [
+        ("staging", STAGING),
+        ("marts", [mart.name for mart in MARTS]),
+        ("views", VIEWS),
+        ("checks", CHECKS),
+        ("queries", QUESTIONS),
+    ],
 )
 def test_sql_files_begin_with_what_they_give(folder: str, names: tuple[str, ...]) -> None:
     """Every packaged SQL file is in use and starts with a comment that tells its grain."""

@@ -40,23 +40,18 @@ def test_a_committed_run_reads_back_row_for_row(tmp_path: Path) -> None:
 
 
 def test_many_rows_at_once(tmp_path: Path) -> None:
-    """Each line of the one part stands for its lines of the other; what neither names is null; runs of rows add up."""
-    rows = Rows(
-        Layer,
-        {"manifest_digest": ["x", "y"], "last_modified_at": [day(1), None]},
-        {"position": [0, 0, 1], "digest": ["a", "b", "c"]},
-        first=[1, 0],
-        last=[3, 1],
-    )
+    """What is not named is null; runs of rows add up, and go together with single records."""
+    columns = {"manifest_digest": ["x", "x", "y"], "position": [0, 1, 0], "digest": ["b", "c", "a"]}
+    rows = Rows(Layer, {**columns, "last_modified_at": [day(1), day(1), None]})
     journal = Journal(tmp_path)
     with journal.begin(now=day(1)) as writer:
         writer.add(rows)
         writer.add(Layer("z", 0, "d"))
         writer.add(rows)
         run_id = writer.commit(Run("registry", "made up", day(1), day(1), "complete", 0, 0, 0, 0, 0, 0, "0"))
-    columns = ("run_id", "manifest_digest", "position", "digest", "last_modified_at", "compressed_bytes")
+    names = ("run_id", "manifest_digest", "position", "digest", "last_modified_at", "compressed_bytes")
     half = [(run_id, "x", 0, "b", day(1), None), (run_id, "x", 1, "c", day(1), None), (run_id, "y", 0, "a", None, None)]
-    found = journal.scan(Layer).select(columns).collect().rows()
+    found = journal.scan(Layer).select(names).collect().rows()
     assert sorted(found, key=str) == sorted([*half, *half, (run_id, "z", 0, "d", None, None)], key=str)
 
 

@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 import pytest
-from made import REPOSITORY, commit, config, day, defined, digest, image, index, seen
+from made import REPOSITORY, commit, config, day, defined, definition, digest, image, index, seen
 
 from imglab.journal import Journal
 from imglab.records import Config, History, IndexEntry, Listing, Manifest, Record
@@ -242,9 +242,9 @@ def definition_rows(store: Store) -> list[tuple[object, ...]]:
 def test_definitions_do_not_depend_on_the_order_of_runs(tmp_path: Path) -> None:
     """Versions told by several runs, some twice, give the same stretches in any order of arrival."""
     runs = [
-        [defined("a", "1", day(1)), defined("b", "1", day(1))],
+        [definition("1"), defined("a", "1", day(1)), defined("b", "1", day(1))],
         [defined("a", "1", day(2)), defined("b", None, day(3))],
-        [defined("a", "2", day(4)), defined("a", "1", day(1))],
+        [definition("1"), definition("2"), defined("a", "2", day(4)), defined("a", "1", day(1))],
     ]
     expected = [
         ("a", "1", 1, 4, "official-images", "01"),
@@ -256,19 +256,23 @@ def test_definitions_do_not_depend_on_the_order_of_runs(tmp_path: Path) -> None:
         assert definition_rows(store) == expected
 
 
-def test_builds_of_a_definition_are_told_apart(tmp_path: Path) -> None:
-    """A second build, another place of the same commit: each is another definition."""
-    second = dataclasses.replace(defined("a", "1", day(2), architecture="s390x"), position=1)
-    versions = [defined("a", "1", day(1)), defined("a", "1", day(2)), second]
-    versions.append(defined("a", "1", day(3), directory="d"))
-    rows = definition_rows(store_of(tmp_path, versions, source="official-images"))
-    assert [row[2:4] for row in rows] == [(1, 2), (2, 3), (2, 3), (3, None)]
+def test_a_definition_has_a_row_for_each_build(tmp_path: Path) -> None:
+    """Architectures of a source are rows of their own, numbered through; where none is stated there is one row."""
+    other = dataclasses.replace(definition("1", architectures=["s390x"], directory="d"), position=2)
+    both = definition("1", architectures=["amd64", "arm64v8"])
+    records = [both, other, definition("2", architectures=None), defined("a", "1", day(1)), defined("b", "2", day(1))]
+    store = store_of(tmp_path, records, source="official-images")
+    rows = store.sql("select tag, position, architecture, directory from tag_definition_interval order by all").rows()
+    assert rows == [("a", 0, "amd64", "."), ("a", 1, "arm64v8", "."), ("a", 2, "s390x", "d"), ("b", 0, None, ".")]
+    assert store.sql("select count(*) from stg_tag_definition").item() == 4
 
 
 def test_the_best_source_defines_a_tag(tmp_path: Path) -> None:
     """Where official-images defines a tag, what another source says of it does not count, before or after."""
-    commit(tmp_path, day(1), [defined("a", "9", day(2)), defined("c", "9", day(2))], source="elsewhere")
-    store = store_of(tmp_path, [defined("a", "1", day(1)), defined("a", "2", day(3))], source="official-images")
+    elsewhere = [definition("9"), defined("a", "9", day(2)), defined("c", "9", day(2))]
+    commit(tmp_path, day(1), elsewhere, source="elsewhere")
+    told = [definition("1"), definition("2"), defined("a", "1", day(1)), defined("a", "2", day(3))]
+    store = store_of(tmp_path, told, source="official-images")
     assert [row[:5] for row in definition_rows(store)] == [
         ("a", "1", 1, 3, "official-images"),
         ("a", "2", 3, None, "official-images"),
@@ -279,14 +283,15 @@ def test_the_best_source_defines_a_tag(tmp_path: Path) -> None:
 @pytest.mark.parametrize("name", CHECKS)
 def test_checks_find_what_must_not_exist(tmp_path: Path, name: str) -> None:
     """Every check is quiet on good rows and finds a planted bad one."""
-    good = [*image("a1", [3]), *config("a1", [("RUN x", False)]), seen("a", "a1", day(1)), defined("a", "1", day(1))]
+    good = [*image("a1", [3]), *config("a1", [("RUN x", False)]), seen("a", "a1", day(1))]
+    good += [definition("1"), defined("a", "1", day(1))]
     assert store_of(tmp_path / "good", good).check(name).is_empty()
     store = store_of(tmp_path / "bad", good)
     planted = {
         "overlapping_interval": "insert into tag_interval by name select * replace (valid_from + interval 1 day as "
         "valid_from) from tag_interval",
-        "overlapping_definition": "insert into tag_definition_interval by name select * replace (valid_from + "
-        "interval 1 day as valid_from) from tag_definition_interval",
+        "overlapping_definition": "insert into definition_interval by name select * replace (valid_from + interval "
+        "1 day as valid_from) from definition_interval",
         "layer_sum": "update image set compressed_bytes = 4",
         "orphan": "delete from image",
         "repeated_row": "insert into journal.layer select * from journal.layer",

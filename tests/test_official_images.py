@@ -21,7 +21,8 @@ from imglab.errors import ParseError, UsageError
 from imglab.journal import Journal
 from imglab.records import TagObservation
 from imglab.sources import official_images
-from imglab.sources.official_images import Build, Library, parse_manifest_file
+from imglab.sources.definitions import Build, Library, definitions
+from imglab.sources.official_images import parse_manifest_file
 from imglab.store import CHECKS, Paths, Store
 
 NOON = datetime(2026, 2, 1, 12, tzinfo=UTC)
@@ -80,9 +81,13 @@ def parsed(body: bytes) -> Library:
 
 def built(body: bytes, *tags: str) -> dict[str, list[tuple[object, ...]]]:
     """For each of *tags*: is it shared, architecture, commit, directory."""
-    found = official_images.definitions(parsed(body).stanzas, tags)
+    found = definitions(parsed(body).stanzas, tags)
     return {
-        tag: [(shared, build.architecture, build.git_commit, build.directory) for shared, build in found[tag]]
+        tag: sorted(
+            (shared, architecture, build.git_commit, build.directory)
+            for shared, build in found[tag]
+            for architecture in build.architectures
+        )
         for tag in tags
     }
 
@@ -126,11 +131,11 @@ def test_stanzas() -> None:
     assert (linux.tags, linux.shared_tags) == (("2.0-linux", "2-linux"), ("2.0", "2", "latest"))
     repository = "https://example.org/lantern.git"
     assert linux.builds == (
-        Build("amd64", repository, A, "2.0/linux", "Dockerfile", "buildkit", None),
-        Build("arm64v8", repository, B, "2.0/linux", "Dockerfile.arm", "buildkit", None),
+        Build(("amd64",), repository, A, "2.0/linux", "Dockerfile", "buildkit", None),
+        Build(("arm64v8",), repository, B, "2.0/linux", "Dockerfile.arm", "buildkit", None),
     )
     constraints = "windowsservercore-1, nanoserver-1"
-    assert windows.builds == (Build("windows-amd64", repository, C, "2.0/windows", "Dockerfile", None, constraints),)
+    assert windows.builds == (Build(("windows-amd64",), repository, C, "2.0/windows", "Dockerfile", None, constraints),)
 
 
 def test_shared_tags_are_sets_over_stanzas() -> None:
@@ -151,7 +156,7 @@ def test_shared_tags_are_sets_over_stanzas() -> None:
 def test_defaults() -> None:
     """Architecture amd64, directory `.`, file Dockerfile; a file may end without a line end."""
     (stanza,) = parsed(f"GitRepo: x\n\nTags: a\nGitCommit: {A}".encode()).stanzas
-    assert stanza.builds == (Build("amd64", "x", A, ".", "Dockerfile", None, None),)
+    assert stanza.builds == (Build(("amd64",), "x", A, ".", "Dockerfile", None, None),)
 
 
 def test_a_manifest_without_tags() -> None:
@@ -278,7 +283,7 @@ def clone(tmp_path: Path) -> Clone:
 def imported(data: Path, path: Path, *more: Path) -> Store:
     """The store after these imports."""
     for one in (path, *more):
-        snapshot.import_official_images(data, one)
+        snapshot.import_documents(data, "official-images", one)
     return open_store(data)
 
 
@@ -374,7 +379,7 @@ def test_malformed_lines_become_failures(tmp_path: Path, clone: Clone) -> None:
     """Document, commit and line are named, and the rest of the version is kept."""
     revision = clone.commit(lantern=line("a", A) + b"nonsense\n")
     data = tmp_path / "data"
-    outcome = snapshot.import_official_images(data, clone.folder)
+    outcome = snapshot.import_documents(data, "official-images", clone.folder)
     assert [(failure.locator, failure.kind) for failure in outcome.failures] == [
         (f"library/lantern@{revision}:2", "malformed")
     ]
@@ -387,12 +392,12 @@ def test_a_longer_history_gives_the_same_in_two_steps(tmp_path: Path, clone: Clo
     """Marts are the same row for row, and the second import reads only what is new."""
     clone.commit(lantern=line("a", A) + line("b", A), ferry=STANZAS)
     clone.commit(lantern=line("a", A) + line("b", B))
-    snapshot.import_official_images(tmp_path / "two", clone.folder)
+    snapshot.import_documents(tmp_path / "two", "official-images", clone.folder)
     clone.commit(lantern=line("a", A) + line("c", B), ferry=STANZAS.replace(C.encode(), D.encode()))
     clone.commit(ferry=STANZAS)
-    outcome = snapshot.import_official_images(tmp_path / "two", clone.folder)
+    outcome = snapshot.import_documents(tmp_path / "two", "official-images", clone.folder)
     assert outcome.run.tags == 3
-    snapshot.import_official_images(tmp_path / "one", clone.folder)
+    snapshot.import_documents(tmp_path / "one", "official-images", clone.folder)
     with open_store(tmp_path / "one") as one, open_store(tmp_path / "two") as two:
         assert interval_rows(one).equals(interval_rows(two))
         assert interval_rows(one).height > 20
@@ -433,8 +438,10 @@ def test_plain_files(tmp_path: Path) -> None:
     (folder / "MAINTAINERS").write_text("Somebody <somebody@example.org>\n")
     data = tmp_path / "data"
     for path in (folder, tmp_path, folder / "lantern"):
-        snapshot.import_official_images(data, path, observed_at=NOON)
-    snapshot.import_official_images(data, folder / "lantern", observed_at=NOON, repository="example.org/x/lantern")
+        snapshot.import_documents(data, "official-images", path, observed_at=NOON)
+    snapshot.import_documents(
+        data, "official-images", folder / "lantern", observed_at=NOON, repository="example.org/x/lantern"
+    )
     with open_store(data) as store:
         rows = store.sql("select distinct repository, valid_from from tag_definition_interval order by all").rows()
         assert rows == [("docker.io/library/lantern", NOON), ("example.org/x/lantern", NOON)]
@@ -476,9 +483,9 @@ def test_options_that_do_not_fit(tmp_path: Path, clone: Clone) -> None:
     """A time for a history and one repository for several files are mistakes."""
     clone.commit(lantern=line("a", A), ferry=STANZAS)
     with pytest.raises(UsageError, match="leave out the time"):
-        snapshot.import_official_images(tmp_path, clone.folder, observed_at=NOON)
+        snapshot.import_documents(tmp_path, "official-images", clone.folder, observed_at=NOON)
     with pytest.raises(UsageError, match="name the one"):
-        snapshot.import_official_images(tmp_path, clone.folder, repository="example.org/x")
+        snapshot.import_documents(tmp_path, "official-images", clone.folder, repository="example.org/x")
 
 
 def test_the_command_imports(tmp_path: Path, clone: Clone, capsys: pytest.CaptureFixture[str]) -> None:
@@ -609,12 +616,12 @@ def test_real_history_in_two_steps(real_data: Path, real_store: Store, tmp_path:
     head = git(clone, "rev-parse", "HEAD").strip()
     git(clone, "reset", "-q", "--hard", "HEAD~1500")
     data = tmp_path / "data"
-    first = snapshot.import_official_images(data, clone)
+    first = snapshot.import_documents(data, "official-images", clone)
     python = TagObservation("docker.io/library/python", "3.4", NOON, digest="sha256:" + "1" * 64)
     commit(data, NOON, [python])
     git(clone, "reset", "-q", "--hard", head)
-    second = snapshot.import_official_images(data, clone)
-    assert snapshot.import_official_images(data, clone).run.tags == 0
+    second = snapshot.import_documents(data, "official-images", clone)
+    assert snapshot.import_documents(data, "official-images", clone).run.tags == 0
     versions = sum(numbers[0] for numbers in REAL.values())
     assert first.run.tags + second.run.tags == versions and min(first.run.tags, second.run.tags) > 1_000
     with open_store(data) as store:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import duckdb
 import pytest
-from made import REPOSITORY, commit, config, day, defined, image, index, seen
+from made import REPOSITORY, commit, config, day, defined, definition, image, index, seen
 
 from imglab.data import open_store
 from imglab.errors import StoreBusy, StoreEmpty, UsageError
@@ -31,7 +31,7 @@ def fill(data: Path, order: list[int] | None = None) -> None:
         *image("a1", [3, 4]),
         *config("a1", [("ADD x", False), ("RUN y", False)]),
         *image("a2", [2, 4]),
-        *(defined("old", "1", day(10)), defined("latest", "1", day(10))),
+        *(definition("1"), defined("old", "1", day(10)), defined("latest", "1", day(10))),
     ]
     second = [
         Listing(REPOSITORY, day(12), True),
@@ -39,16 +39,16 @@ def fill(data: Path, order: list[int] | None = None) -> None:
         *index("e2", [("a3", "linux/amd64"), ("a2", "linux/arm64")]),
         *image("a3", [3, 9]),
         *config("a2", [("ADD x", False), ("CMD z", True), ("RUN y", False)], platform="linux/arm64"),
-        *(defined("old", None, day(12)), defined("latest", "2", day(12))),
+        *(definition("2"), defined("old", None, day(12)), defined("latest", "2", day(12))),
     ]
     pages = [
         *(seen("latest", "a1", day(5), document="p.md"), seen("latest", "e1", day(11), document="p.md")),
         *image("a1", [3, 4]),
         *image("a3", [3, 9]),
         *config("a3", [("ADD x", None), ("ENV z", None), ("RUN y", None)]),
-        *(defined("old", "2", day(11)), defined("latest", "1", day(11))),
+        *(definition("1"), definition("2"), defined("old", "2", day(11)), defined("latest", "1", day(11))),
     ]
-    last = [seen("old", None, day(13), is_absent=True), defined("latest", "1", day(13))]
+    last = [seen("old", None, day(13), is_absent=True), definition("1"), defined("latest", "1", day(13))]
     runs = [(first, "registry"), (second, "registry"), (pages, "repo-info"), (last, "registry")]
     for number in order or range(4):
         commit(data, day(20 + number), runs[number][0], source=runs[number][1])

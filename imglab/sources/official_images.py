@@ -21,56 +21,17 @@ from __future__ import annotations
 
 import functools
 import re
-from collections.abc import Callable, Container, Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
-from datetime import datetime
+from collections.abc import Iterator
+from dataclasses import replace
 from typing import NamedTuple
 
 from imglab.errors import ParseError, UsageError
-from imglab.gitlog import Change, Documents, Version
+from imglab.gitlog import Change, Documents
 from imglab.oci import canonical_repository
-from imglab.records import DocumentVersion, Failure, Record, Rows, TagDefinition
-
-# --- what a manifest file says ---------------------------------------------------------------------------------------
-
-
-class Build(NamedTuple):
-    """What one architecture of a tag is built from."""
-
-    architecture: str  # in bashbrew's words: amd64, arm32v7, windows-amd64
-    git_repository: str | None
-    git_commit: str | None  # 40 hexadecimal digits in stanzas; older forms also name a tag or a branch
-    directory: str
-    file: str
-    builder: str | None
-    constraints: str | None
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Stanza:
-    """Tags that are built from the same; an old line is a stanza of one tag. Builds are sorted."""
-
-    tags: tuple[str, ...]
-    shared_tags: tuple[str, ...]
-    builds: tuple[Build, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Defect:
-    """A line that is not what it should be."""
-
-    line: int  # from 1
-    message: str
-
-
-@dataclass(frozen=True, slots=True)
-class Library:
-    """One version of a manifest file."""
-
-    form: str  # columns, lines, stanzas
-    stanzas: tuple[Stanza, ...]
-    defects: tuple[Defect, ...] = ()
-
+from imglab.records import Record, Rows
+from imglab.sources import definitions
+from imglab.sources.definitions import Build, Library, Stanza
+from imglab.sources.documents import Defect, Reading
 
 # --- parsing ---------------------------------------------------------------------------------------------------------
 
@@ -145,7 +106,7 @@ def _old_line(line: str) -> Stanza | None:
         tag, repository, reference = match.groups()
     else:
         return None
-    build = Build("amd64", repository, reference, _directory(directory), "Dockerfile", None, None)
+    build = Build(("amd64",), repository, reference, _directory(directory), "Dockerfile")
     return Stanza((tag,), (), (build,))
 
 
@@ -216,18 +177,20 @@ def _tags(text: str, defects: list[Defect]) -> tuple[str, ...]:
 
 
 def _builds(fields: dict[str, str]) -> tuple[Build, ...]:
-    """The builds of a stanza, defaults filled in, sorted by architecture."""
+    """The builds of a stanza, defaults filled in, sorted by the first of their architectures."""
     names = {name for name in fields.get("Architectures", "amd64").replace(" ", "").split(",") if name} or {"amd64"}
-    general = _build(fields, "")
-    if any("-" in name for name in fields):
-        return tuple([_build(fields, name) for name in sorted(names)])
-    return tuple([Build(name, *general[1:]) for name in sorted(names)])
+    if not any("-" in name for name in fields):
+        return (_build(fields, "", tuple(sorted(names))),)
+    architectures: dict[Build, list[str]] = {}
+    for name in sorted(names):
+        architectures.setdefault(_build(fields, name, ()), []).append(name)
+    return tuple([build._replace(architectures=tuple(found)) for build, found in architectures.items()])
 
 
-def _build(fields: dict[str, str], architecture: str) -> Build:
+def _build(fields: dict[str, str], architecture: str, architectures: tuple[str, ...]) -> Build:
     get = fields.get
     return Build(
-        architecture,
+        architectures,
         get(f"{architecture}-GitRepo") or get("GitRepo"),
         get(f"{architecture}-GitCommit") or get("GitCommit"),
         _directory(get(f"{architecture}-Directory") or get("Directory")),
@@ -235,10 +198,6 @@ def _build(fields: dict[str, str], architecture: str) -> Build:
         get(f"{architecture}-Builder") or get("Builder"),
         get("Constraints"),
     )
-
-
-def _no_null(build: Build) -> tuple[str, ...]:
-    return tuple([text or "" for text in build])
 
 
 @functools.lru_cache(_REMEMBERED)
@@ -294,100 +253,20 @@ def _one_word_each(fields: dict[str, str]) -> Iterator[Defect]:
             yield Defect(0, f"{name} should be one word")
 
 
-# --- from one version to the next ------------------------------------------------------------------------------------
-
-Definition = tuple[tuple[bool, Build], ...]  # sorted; whether the tag is shared, and a build
-
-
-def definitions(stanzas: Iterable[Stanza], wanted: Container[str]) -> dict[str, Definition]:
-    """What each of the *wanted* tags is built from, over all stanzas that name it."""
-    named: dict[str, list[tuple[bool, Stanza]]] = {}
-    for stanza in stanzas:
-        for is_shared, tags in ((False, stanza.tags), (True, stanza.shared_tags)):
-            for tag in [tag for tag in tags if tag in wanted]:
-                named.setdefault(tag, []).append((is_shared, stanza))
-    made: dict[tuple[tuple[bool, Stanza], ...], Definition] = {}
-    found = {}
-    for tag, naming in named.items():
-        key = tuple(naming)
-        if key not in made:
-            made[key] = _definition(key)
-        found[tag] = made[key]
-    return found
-
-
-def _definition(naming: Sequence[tuple[bool, Stanza]]) -> Definition:
-    if len(naming) == 1:
-        ((is_shared, stanza),) = naming
-        return tuple([(is_shared, build) for build in stanza.builds])
-    builds = {(is_shared, build) for is_shared, stanza in naming for build in stanza.builds}
-    return tuple(sorted(builds, key=lambda pair: (_no_null(pair[1]), pair[0])))
-
-
-class _Document:
-    """What the last version of a document said."""
-
-    def __init__(self) -> None:
-        self.stanzas: tuple[Stanza, ...] = ()
-        self.definitions: dict[str, Definition] = {}
-
-    def move(self, stanzas: tuple[Stanza, ...]) -> tuple[dict[str, Definition], list[str]]:
-        """Go on to the next version; the tags that it defines otherwise, and those that it no longer names."""
-        before, now = set(self.stanzas), set(stanzas)
-        wanted: set[str] = set()
-        for stanza in before ^ now:
-            wanted.update(stanza.tags, stanza.shared_tags)
-        self.stanzas = stanzas
-        if not wanted:
-            return {}, []
-        found = definitions(stanzas, wanted)
-        changed = {tag: new for tag, new in found.items() if self.definitions.get(tag) != new}
-        dropped = [tag for tag in self.definitions if tag in wanted and tag not in found]
-        self.definitions.update(changed)
-        for tag in dropped:
-            del self.definitions[tag]
-        return changed, dropped
-
-
 # --- collecting ------------------------------------------------------------------------------------------------------
 
 _NAME = r"[a-z0-9]+(?:[._-]+[a-z0-9]+)*"
 _MANIFEST_FILE = re.compile(rf"(?:.*/)?library/({_NAME})")
 _PLAIN_NAME = re.compile(_NAME)
-_BATCH_ROWS = 50_000  # different builds; what is written has several times as many
 
 
-def collect(
-    documents: Documents,
-    *,
-    observed_at: datetime,
-    repository: str | None = None,
-    read: Container[tuple[str, str]] = frozenset(),
-    progress: Callable[[int, int], None] | None = None,
-) -> Iterator[Record | Rows]:
+def collect(documents: Documents, reading: Reading) -> Iterator[Record | Rows]:
     """
-    Definitions of tags as every manifest file in *documents* states them; lines that cannot be read are failures.
+    Definitions of tags as every manifest file in *documents* states them, as `definitions.collect` tells them.
 
-    A version tells only the tags that it defines otherwise than the version before it, and those that it no longer
-    names. One that cannot be parsed changes nothing. Plain files are one version each, of the time *observed_at*.
-    Versions whose (document, commit) is in *read* are passed over, but for the neighbours of unread ones.
     Raises UsageError if there are no manifest files.
     """
-    changes = _manifest_changes(documents)
-    if repository and len({change.path for change in changes}) > 1:
-        raise UsageError(f"{documents.location} holds several manifest files: name the one that is about {repository}")
-    plan = _plan(_in_time(changes), read)
-    collector = _Collector(observed_at, repository)
-    _restore(documents, plan, collector)
-    for done, version in enumerate(documents.read([step.change for step in plan.steps])):
-        if progress:
-            progress(done, len(plan.steps))
-        yield from collector.take(plan.steps[done], version)
-    if collector.is_foreign and not plan.earlier:
-        raise UsageError(f"{documents.location} holds no manifest files of official-images: none could be read as one")
-    yield from collector.batch()
-    if progress:
-        progress(len(plan.steps), len(plan.steps))
+    return definitions.collect(documents, _manifest_changes(documents), _KIND, reading)
 
 
 def _manifest_changes(documents: Documents) -> list[Change]:
@@ -402,189 +281,9 @@ def _manifest_changes(documents: Documents) -> list[Change]:
     return changes
 
 
-class _Step(NamedTuple):
-    """A version to read; one that is not told only says what its document said before the next."""
-
-    change: Change
-    is_told: bool
-
-
-@dataclass(frozen=True, slots=True)
-class _Plan:
-    """What to read, oldest first, and for each document that goes on the versions before that."""
-
-    steps: list[_Step]
-    earlier: dict[str, list[Change]]
-
-
-def _plan(changes: list[Change], read: Container[tuple[str, str]]) -> _Plan:
-    """
-    Unread versions are told, and those directly after one: they differ from it in another way than was told before.
-
-    The version before them is read as well. A gap that is filled later (a shallow or partial clone) is rare, a longer
-    history the rule: then that is one version for each document.
-    """
-    steps: list[_Step] = []
-    earlier: dict[str, list[Change]] = {}
-    passed: dict[str, Change | None] = {}  # by document, once it has begun: the version passed over last
-    after_unread: set[str] = set()
-    for change in changes:
-        path = change.path
-        is_unread = change.commit is None or (path, change.commit) not in read
-        if is_unread or path in after_unread:
-            before = passed.get(path)
-            steps += [_Step(before, False)] if before else []
-            steps.append(_Step(change, True))
-            passed[path] = None
-        elif path in passed:
-            passed[path] = change
-        else:
-            earlier.setdefault(path, []).append(change)
-        (after_unread.add if is_unread else after_unread.discard)(path)
-    return _Plan(steps, {path: known for path, known in earlier.items() if path in passed})
-
-
-def _in_time(changes: list[Change]) -> list[Change]:
-    """
-    *changes* with times that do not go back within a document, and of each time the last state only.
-
-    Clocks of committers differ; the order of the history is the order in which states were published.
-    """
-    newest: dict[str, datetime] = {}
-    moved = []
-    for change in changes:
-        if change.committed_at is not None:
-            at = max(change.committed_at, newest.get(change.path, change.committed_at))
-            newest[change.path] = at
-            moved.append(change if at == change.committed_at else replace(change, committed_at=at))
-        else:
-            moved.append(change)
-    last = {(change.path, change.committed_at): position for position, change in enumerate(moved)}
-    return [change for position, change in enumerate(moved) if last[change.path, change.committed_at] == position]
-
-
-def _restore(documents: Documents, plan: _Plan, collector: _Collector) -> None:
-    """Bring *collector* to the last version of each document that was read in former runs and could be parsed."""
-    pending = {path: list(known) for path, known in plan.earlier.items()}
-    while pending:
-        newest = [known.pop() for known in pending.values()]
-        for change, version in zip(newest, documents.read(newest), strict=True):
-            if collector.restore(version) or not pending[change.path]:
-                del pending[change.path]
-
-
-class _Collector:
-    """Turns versions into rows, remembering what each document said last."""
-
-    def __init__(self, observed_at: datetime, repository: str | None) -> None:
-        self._observed_at = observed_at
-        self._repository = repository
-        self._documents: dict[str, _Document] = {}
-        self._has_manifests = False
-        self._begin_batch()
-
-    @property
-    def is_foreign(self) -> bool:
-        """Whether versions were read, and none of them was a manifest file."""
-        return bool(self._versions) and not self._has_manifests
-
-    def restore(self, version: Version) -> bool:
-        """Take *version* as what its document said last; False if it cannot be read."""
-        document = self._documents.setdefault(version.path, _Document())
-        if version.body is None:
-            document.move(())
-            return version.error is None
-        try:
-            document.move(parse_manifest_file(version.body, source=version.path).stanzas)
-        except ParseError:
-            return False
-        return True
-
-    def take(self, step: _Step, version: Version) -> Iterator[Record | Rows]:
-        """The failures of one version, and rows once there are many."""
-        if not step.is_told:
-            self.restore(version)
-            return
-        locator = f"{version.path}@{version.commit}" if version.commit else version.path
-        if version.error:
-            self._has_manifests = True
-            yield _failure(locator, "missing-document", f"{locator}: {version.error}")
-            return
-        library: Library | None = None
-        try:
-            if version.body is not None:
-                library = parse_manifest_file(version.body, source=locator)
-            self._has_manifests = True
-        except ParseError as error:
-            yield _failure(locator, "not-a-manifest", str(error))
-        self._add_version(step.change, version, library)
-        if library:
-            yield from (_defect_failure(locator, defect) for defect in library.defects)
-        if len(self._details["position"]) >= _BATCH_ROWS:
-            yield from self.batch()
-
-    def batch(self) -> Iterator[Record | Rows]:
-        """The rows of everything since the last batch: those of a version before the version itself."""
-        if self._columns["tag"]:
-            yield Rows(TagDefinition, self._columns, self._details, self._first, self._last)
-        yield from self._versions
-        self._begin_batch()
-
-    def _begin_batch(self) -> None:
-        names = ("repository", "tag", "observed_at", "is_dropped", "document", "document_revision")
-        self._columns: dict[str, list[object]] = {name: [] for name in names}
-        nothing: dict[str, list[object]] = {name: [None] for name in ("is_shared", *Build._fields)}
-        self._details: dict[str, list[object]] = {"position": [0], **nothing}  # the row of a dropped tag
-        self._first: list[int] = []
-        self._last: list[int] = []
-        self._versions: list[DocumentVersion] = []
-
-    def _add_version(self, change: Change, version: Version, library: Library | None) -> None:
-        observed_at = change.committed_at or self._observed_at
-        repository = self._repository or canonical_repository(version.path.rpartition("/")[2])
-        is_removed = version.body is None
-        form = library.form if library else None
-        self._versions.append(DocumentVersion(version.path, version.commit, observed_at, repository, is_removed, form))
-        if library is None and not is_removed:
-            return
-        stanzas = library.stanzas if library else ()
-        changed, dropped = self._documents.setdefault(version.path, _Document()).move(stanzas)
-        count = len(changed) + len(dropped)
-        columns = self._columns
-        columns["repository"] += [repository] * count
-        columns["tag"] += changed
-        columns["tag"] += dropped
-        columns["observed_at"] += [observed_at] * count
-        columns["is_dropped"] += [False] * len(changed) + [True] * len(dropped)
-        columns["document"] += [version.path] * count
-        columns["document_revision"] += [version.commit] * count
-        self._add_details(changed.values())
-        self._first += [0] * len(dropped)
-        self._last += [1] * len(dropped)
-
-    def _add_details(self, changed: Iterable[Definition]) -> None:
-        ranges: dict[int, tuple[int, int]] = {}
-        for definition in changed:
-            if id(definition) not in ranges:  # tags of one stanza share the definition
-                ranges[id(definition)] = self._add_definition(definition)
-            first, last = ranges[id(definition)]
-            self._first.append(first)
-            self._last.append(last)
-
-    def _add_definition(self, definition: Definition) -> tuple[int, int]:
-        details = self._details
-        first = len(details["position"])
-        details["position"] += range(len(definition))
-        shared, builds = zip(*definition, strict=True)
-        details["is_shared"] += shared
-        for name, values in zip(Build._fields, zip(*builds, strict=True), strict=True):
-            details[name] += values
-        return first, first + len(definition)
-
-
-def _defect_failure(locator: str, defect: Defect) -> Failure:
-    return _failure(f"{locator}:{defect.line}", "malformed", f"{locator}: line {defect.line}: {defect.message}")
-
-
-def _failure(locator: str, kind: str, message: str) -> Failure:
-    return Failure(locator=locator, kind=kind, status=None, message=message, is_temporary=False)
+_KIND = definitions.Kind(
+    name="manifest files of official-images",
+    parse=lambda body, source: parse_manifest_file(body, source=source),
+    repository=lambda path: canonical_repository(path.rpartition("/")[2]),
+    foreign="not-a-manifest",
+)

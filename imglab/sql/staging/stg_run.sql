@@ -3,8 +3,13 @@ select
     run.*,
     case run.source
         when 'registry' then 1
-        when 'official-images' then 3
-        when 'repo-info' then 5
+        when 'chainguard' then 2
+        when 'quay' then 2
+        when 'docker-hub' then 4
+        when 'official-images' then 5
+        when 'docs-readme' then 6
+        when 'repo-info' then 7
+        when 'tags-history' then 8
         else 9
     end as source_rank,
 from journal.run
