@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import itertools
 from collections.abc import Iterable
+from datetime import datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -14,6 +15,7 @@ from imglab.journal import Journal
 from imglab.records import Config, History, IndexEntry, Listing, Manifest, Record
 from imglab.store import CHECKS, Store
 
+NOON, MICROSECOND = timedelta(hours=12), timedelta(microseconds=1)
 Runs = list[tuple[str, Iterable[Record]]]
 
 
@@ -108,6 +110,46 @@ def test_a_stated_time_of_change_counts_if_it_can_be_true(tmp_path: Path, change
     """The time a source states lies after the last other sighting and not after its own, or is not believed."""
     store = store_of(tmp_path, [seen("a", "1", day(2)), seen("a", "2", day(5), changed_at=day(changed))])
     assert intervals(store)[1][3] == valid_from
+
+
+@pytest.mark.parametrize(
+    ("before", "seen_at", "bounds"),
+    [
+        (day(2), day(6), (day(4), day(5) - MICROSECOND)),  # the whole day is possible
+        (day(4) + NOON, day(6), (day(4) + NOON, day(5) - MICROSECOND)),  # it was still elsewhere at noon
+        (day(2), day(4) + NOON, (day(4), day(4) + NOON)),  # it was there at noon already
+        (day(5), day(6), (day(5), day(6))),  # it was elsewhere after that day: not believed
+    ],
+)
+def test_a_move_dated_to_the_day(
+    tmp_path: Path, before: datetime, seen_at: datetime, bounds: tuple[datetime, datetime]
+) -> None:
+    """It lies within that day, as far as other sightings allow."""
+    moved = seen("a", "2", seen_at, changed_at=day(4), time_precision="day")
+    store = store_of(tmp_path, [seen("a", "1", before), moved])
+    assert store.sql("select valid_from_earliest, valid_from from tag_interval order by valid_from").rows()[1] == bounds
+
+
+def test_a_document_that_lags_behind_a_registry(tmp_path: Path) -> None:
+    """It repeats what was before the registry's word, for up to three days; later the tag has really come back."""
+    registry = [seen("a", "1", day(1)), seen("a", "2", day(10))]
+    pages = [seen("a", "1", at, document="p.md") for at in (day(10) + NOON, day(12), day(14))]
+    for number, order in enumerate(itertools.permutations([(registry, "registry"), (pages, "repo-info")])):
+        data = tmp_path / str(number)
+        for at, (records, source) in enumerate(order):
+            commit(data, day(20 + at), records, source=source)
+        store = Store.in_memory(Journal(data / "journal"))
+        assert [row[1:5] for row in intervals(store)] == [
+            ("sha256:10", None, 1, 10),
+            ("sha256:20", 1, 10, 14),
+            ("sha256:10", 10, 14, None),
+        ]
+
+
+def test_a_document_that_is_first_with_a_digest(tmp_path: Path) -> None:
+    """What nobody saw before cannot lag: a page between two looks at a registry tells of a move."""
+    store = store_of(tmp_path, [seen("a", "1", day(1)), seen("a", "2", day(2), document="p.md")])
+    assert [row[1:5] for row in intervals(store)] == [("sha256:10", None, 1, 2), ("sha256:20", 1, 2, None)]
 
 
 def steps(store: Store) -> list[tuple[object, ...]]:

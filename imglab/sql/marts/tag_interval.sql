@@ -2,13 +2,20 @@
 -- valid_from is the time that the source states for the move, else the first observation of the new digest;
 -- valid_from_earliest is the last moment at which the tag was known to be elsewhere or not there (null if it never was):
 -- the move lies between the two. valid_to is null while no source has said otherwise; last_observed_at is when one last
--- confirmed it. A tag ends when it is asked for and is not there, or is missing from a complete listing.
+-- confirmed it. A tag ends when it is asked for and is not there, or is missing from a complete listing. Of a move that
+-- is dated to the day, valid_from is the end of that day.
+-- A document tells what its maker saw some time before: one that repeats an older digest within three days of a
+-- registry's word for a newer one lags behind, and does not count.
 with observed as (
     select
         stg_tag_observation.repository,
         stg_tag_observation.tag,
         stg_tag_observation.observed_at,
         stg_tag_observation.changed_at,
+        case stg_tag_observation.time_precision
+            when 'day' then stg_tag_observation.changed_at + interval 1 day - interval 1 microsecond
+            else stg_tag_observation.changed_at
+        end as changed_until,
         stg_tag_observation.digest,
         stg_tag_observation.source,
         stg_tag_observation.source_rank,
@@ -45,16 +52,43 @@ event as (
     from unlisted
 ),
 
-ordered as (
+heard as (
     select
         event.*,
-        lag(event.digest) over tag_time as previous_digest,
-        lag(event.observed_at) over tag_time as previous_observed_at,
-        row_number() over tag_time as event_number,
+        last_value(
+            case when event.document is null then {'observed_at': event.observed_at, 'digest': event.digest} end
+            ignore nulls
+        ) over (
+            partition by event.repository, event.tag
+            order by event.observed_at, event.source_rank desc nulls first, event.digest nulls first, event.run_id
+            rows between unbounded preceding and 1 preceding
+        ) as registry_word,
+        min(event.observed_at) over (partition by event.repository, event.tag, event.digest) as digest_first_at,
     from event
+),
+
+timely as (
+    select heard.* exclude (registry_word, digest_first_at),
+    from heard
+    where not coalesce(
+        heard.document is not null
+        and heard.registry_word.digest is distinct from heard.digest
+        and heard.digest_first_at < heard.registry_word.observed_at
+        and heard.observed_at < heard.registry_word.observed_at + interval 3 days,
+        false
+    )
+),
+
+ordered as (
+    select
+        timely.*,
+        lag(timely.digest) over tag_time as previous_digest,
+        lag(timely.observed_at) over tag_time as previous_observed_at,
+        row_number() over tag_time as event_number,
+    from timely
     window tag_time as (
-        partition by event.repository, event.tag
-        order by event.observed_at, event.source_rank desc nulls first, event.digest nulls first, event.run_id
+        partition by timely.repository, timely.tag
+        order by timely.observed_at, timely.source_rank desc nulls first, timely.digest nulls first, timely.run_id
     )
 ),
 
@@ -79,6 +113,7 @@ stretch as (
                 'digest': numbered.digest,
                 'observed_at': numbered.observed_at,
                 'changed_at': numbered.changed_at,
+                'changed_until': numbered.changed_until,
                 'previous_observed_at': numbered.previous_observed_at,
                 'source': numbered.source,
                 'run_id': numbered.run_id,
@@ -109,13 +144,16 @@ dated as (
             stretch.first_event.changed_at <= stretch.first_event.observed_at
             and (
                 stretch.first_event.previous_observed_at is null
-                or stretch.first_event.changed_at > stretch.first_event.previous_observed_at
+                or stretch.first_event.changed_until > stretch.first_event.previous_observed_at
             ),
             false
         ) as is_stated,
-        case when is_stated then stretch.first_event.changed_at else stretch.first_event.observed_at end as valid_from,
         case
-            when is_stated then stretch.first_event.changed_at
+            when is_stated then least(stretch.first_event.changed_until, stretch.first_event.observed_at)
+            else stretch.first_event.observed_at
+        end as valid_from,
+        case
+            when is_stated then greatest(stretch.first_event.changed_at, stretch.first_event.previous_observed_at)
             else stretch.first_event.previous_observed_at
         end as valid_from_earliest,
     from stretch
