@@ -124,7 +124,7 @@ class DocumentVersion(Record):
     document: str
     document_revision: str | None  # commit, where it has one
     observed_at: datetime
-    repository: str  # what the document is about
+    repository: str | None  # what the document is about; null if neither its text nor its place says
     is_removed: bool = False  # the commit removed the document
     form: str | None = None  # which of its forms it has, such as lines or stanzas; null if nothing was understood
     tags: list[str] | None = None  # every tag that it defines, in its order; null if it states where tags point
