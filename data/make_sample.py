@@ -21,8 +21,9 @@ from pathlib import Path
 from imglab import __version__
 from imglab.gitlog import open_documents
 from imglab.journal import Journal, RunWriter
-from imglab.records import Config, Failure, History, Manifest, Record, Run, TagObservation
+from imglab.records import Config, DocumentVersion, Failure, History, Manifest, Record, Run, TagObservation
 from imglab.sources import repo_info
+from imglab.sources.documents import Reading
 
 SAMPLE = Path(__file__).parent / "sample"
 MADE_AT = datetime(2026, 11, 1, tzinfo=UTC)
@@ -51,7 +52,7 @@ def history(real_data: Path, known: Known) -> Iterator[Record]:
     bundle = real_data / "repo-info.bundle"
     source_commit = source_commits(bundle)
     with open_documents(bundle) as documents:
-        for record in repo_info.collect(OnlyPython(documents), known=known):
+        for record in repo_info.collect(OnlyPython(documents), Reading(MADE_AT, known=known)):
             if isinstance(record, TagObservation) and record.document_revision:
                 record = dataclasses.replace(record, document_revision=source_commit[record.document_revision])
             yield record
@@ -102,7 +103,7 @@ def seeds(real_data: Path, known: Known) -> Iterator[Record]:
 def page(path: Path, document: str, commit: str | None, at: datetime | None, known: Known) -> Iterator[Record]:
     """The records of one plain file, said to be *document* at *commit*."""
     with open_documents(path) as documents:
-        for record in repo_info.collect(documents, observed_at=at, known=known):
+        for record in repo_info.collect(documents, Reading(MADE_AT, observed_at=at, known=known)):
             if isinstance(record, TagObservation):
                 record = dataclasses.replace(record, document=document, document_revision=commit)
             yield record
@@ -116,6 +117,8 @@ def write_run(number: int, target: str, records: Iterable[Record], known: Known)
         for record in records:
             if isinstance(record, Failure):
                 raise SystemExit(f"{record.locator}: {record.message}")
+            if isinstance(record, DocumentVersion):
+                continue  # what its observations do not say is of use to a longer import only
             tags += isinstance(record, TagObservation)
             if isinstance(record, Manifest | Config):
                 manifests += 1

@@ -160,19 +160,8 @@ def import_documents(
             return take(data, source=source, target=str(path), records=_checked(records), now=now)
 
 
-def _repo_info(documents: Documents, reading: Reading) -> Iterator[Record | Rows]:
-    return repo_info.collect(
-        documents,
-        repository=reading.repository,
-        observed_at=reading.observed_at,
-        known=reading.known,
-        read=reading.read,
-        progress=lambda done, total: reading.progress(done, total or 0),
-    )
-
-
 DOCUMENT_SOURCES: dict[str, Callable[[Documents, Reading], Iterator[Record | Rows]]] = {
-    "repo-info": _repo_info,
+    "repo-info": repo_info.collect,
     "official-images": official_images.collect,
 }
 

@@ -15,10 +15,21 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from imglab import gitlog
+from imglab import gitlog, snapshot
 from imglab.errors import ParseError, UsageError
-from imglab.records import Config, Failure, History, IndexEntry, Layer, Manifest, Record, TagObservation
+from imglab.records import (
+    Config,
+    DocumentVersion,
+    Failure,
+    History,
+    IndexEntry,
+    Layer,
+    Manifest,
+    Record,
+    TagObservation,
+)
 from imglab.sources import repo_info
+from imglab.sources.documents import Reading
 from imglab.sources.repo_info import Page, PageImage, PagePlatform, collect, page_records, parse_page
 
 PAGES = Path(__file__).parent / "data" / "repo_info"
@@ -39,7 +50,12 @@ def records_of(body: bytes, **options: Any) -> list[Record]:
 
 def collected(path: Path, **options: Any) -> list[Record]:
     with gitlog.open_documents(path) as documents:
-        return list(collect(documents, **options))
+        return list(collect(documents, Reading(NOON, **options)))
+
+
+def stated(records: list[Record]) -> list[Record]:
+    """What *records* say beside which versions were read."""
+    return [record for record in records if not isinstance(record, DocumentVersion)]
 
 
 # --- writing pages again: what was parsed is all there is ------------------------------------------------------------
@@ -377,7 +393,7 @@ def test_content_is_told_once(clone: Clone) -> None:
     digests = [record.digest for record in records if isinstance(record, Manifest | Config)]
     assert len(digests) == len(set(digests)) == 2 + 1 + 5 + 4
     again = collected(clone.folder, known=digests)
-    assert again == of(TagObservation, records)
+    assert stated(again) == of(TagObservation, records)
 
 
 def test_longer_history_reads_only_what_is_new(clone: Clone) -> None:
@@ -405,6 +421,35 @@ def test_two_commits_in_one_second(clone: Clone) -> None:
     second = clone.commit(NOON, {PAGE: OTHER})
     (observation,) = of(TagObservation, collected(clone.folder))
     assert observation.document_revision == second
+
+
+def test_every_version_leaves_a_trace(clone: Clone) -> None:
+    """What was read is told with its form, also if it is no page, or gone; what a second replaced leaves nothing."""
+    other = "repos/harbour/ferry/remote/2.md"
+    clone.commit(NOON, {PAGE: SINGLE, other: LIST})
+    clone.commit(NOON, {PAGE: ABSENT})
+    clone.commit(NOON + timedelta(days=1), {PAGE: b"# x\n", other: None})
+    assert [
+        (row.document, row.observed_at, row.repository, row.is_removed, row.form, row.tags)
+        for row in of(DocumentVersion, collected(clone.folder))
+    ] == [
+        (other, NOON, "docker.io/harbour/ferry", False, "page", None),
+        (PAGE, NOON, "docker.io/library/lantern", False, "absent", None),
+        (other, NOON + timedelta(days=1), "docker.io/harbour/ferry", True, None, None),
+        (PAGE, NOON + timedelta(days=1), "docker.io/library/lantern", False, None, None),
+    ]
+
+
+def test_second_import_adds_nothing(clone: Clone, tmp_path: Path) -> None:
+    """Pages, removals, what cannot be read and what was replaced within a second: none of it is read again."""
+    clone.commit(NOON, {PAGE: SINGLE, "repos/ferry/remote/2.md": LIST})
+    clone.commit(NOON, {PAGE: OTHER})
+    clone.commit(NOON + timedelta(days=1), {PAGE: b"# x\n", "repos/ferry/remote/2.md": None})
+    first = snapshot.import_documents(tmp_path / "data", "repo-info", clone.folder)
+    assert (first.run.tags, first.run.failures) == (2, 1)
+    second = snapshot.import_documents(tmp_path / "data", "repo-info", clone.folder)
+    folder = tmp_path / "data" / "journal" / second.run_id
+    assert [path.name for path in folder.iterdir()] == ["run.parquet"]
 
 
 def test_index_is_told_whole_where_it_can(clone: Clone) -> None:
@@ -491,7 +536,7 @@ def test_time_is_not_given_for_a_history(clone: Clone) -> None:
 def test_progress_counts_versions(clone: Clone) -> None:
     """Progress tells how many versions are done and how many there are, to the end."""
     clone.commit(NOON, {PAGE: SINGLE, "repos/ferry/remote/2.md": LIST})
-    told: list[tuple[int, int | None]] = []
+    told: list[tuple[int, int]] = []
     collected(clone.folder, progress=lambda done, total: told.append((done, total)))
     assert told == [(0, 2), (1, 2), (2, 2)]
 

@@ -20,14 +20,15 @@ from __future__ import annotations
 import functools
 import json
 import re
-from collections.abc import Callable, Collection, Container, Iterator
+from collections.abc import Container, Iterator
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
 from imglab.errors import InvalidReference, ParseError, UsageError
 from imglab.gitlog import Change, Documents, Version, unread
-from imglab.oci import Reference
-from imglab.records import Config, Failure, History, IndexEntry, Layer, Manifest, Record, TagObservation
+from imglab.oci import Reference, canonical_repository
+from imglab.records import Config, DocumentVersion, History, IndexEntry, Layer, Manifest, Record, TagObservation
+from imglab.sources.documents import Defect, Reading, check_times, defect_failure, failure, in_time, locator
 from imglab.steps import instruction, is_conditional, step_label
 
 # --- what a page shows -----------------------------------------------------------------------------------------------
@@ -84,15 +85,6 @@ class PageSection:
     position: int
     platform: PagePlatform
     image: PageImage
-
-
-@dataclass(frozen=True, slots=True)
-class Defect:
-    """A part of a page that is not what it should be, and was left out."""
-
-    line: int  # from 1
-    kind: str  # sum-mismatch, truncated, unreadable
-    message: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -294,11 +286,11 @@ def _with_sections(page: Page, head: str, parts: list[str], is_whole: bool) -> P
         except _Broken as broken:
             # The mark between two parts is three lines, of which the last begins the next part.
             before = sum(chunk.count("\n") + 2 for chunk in (head, *parts[:position]))
-            defects.append(Defect(before + broken.line + 1, broken.kind, broken.expectation))
+            defects.append(Defect(before + broken.line + 1, broken.expectation, broken.kind))
     if len(parts) < len(page.platforms):
         line = sum(chunk.count("\n") + 2 for chunk in (head, *parts)) - 1
         message = f"the page ends after {len(parts)} of {len(page.platforms)} platforms"
-        defects.append(Defect(line, "truncated", message))
+        defects.append(Defect(line, message, "truncated"))
     return replace(page, sections=tuple(sections), defects=tuple(defects))
 
 
@@ -621,36 +613,25 @@ _REMOTE_PAGE = re.compile(r"(?:.*/)?repos/(.+)/remote/([^/]+)\.md")
 _OTHER_PAGE = re.compile(r"(?:.*/)?(?:README|tag-details)\.md|(?:.*/)?repos/.+/local/[^/]+\.md")
 
 
-def collect(
-    documents: Documents,
-    *,
-    repository: str | None = None,
-    observed_at: datetime | None = None,
-    known: Collection[str] = frozenset(),
-    read: Container[tuple[str, str]] = frozenset(),
-    progress: Callable[[int, int | None], None] | None = None,
-) -> Iterator[Record]:
+def collect(documents: Documents, reading: Reading) -> Iterator[Record]:
     """
     Records of every page in *documents*, oldest version first; parts that cannot be read are Failure records.
 
-    A version in a history was observed at its commit's time; a plain file at *observed_at*, else at the newest date in
+    A version in a history was observed at its commit's time; a plain file at the time given, else at the newest date in
     its text. A page removed from a history is no observation: it is no longer kept, its tag may live on.
-    Each digest is told once, and not if it is *known*; versions whose (document, commit) is in *read* are passed over.
-    *progress* is told how many versions are done, and of how many.
-    Raises UsageError if there are no pages, or if *observed_at* is given for a history.
+    Each digest is told once, and not if it is known; versions read before are passed over. Every version that is read
+    leaves a DocumentVersion, a plain file only if it says what it is about and when: its form is `page`, `absent` (the
+    page of a tag that does not exist), or null.
+    Raises UsageError if there are no pages, or if a time is given for a history.
     """
-    if documents.is_history and observed_at is not None:
-        raise UsageError(f"{documents.location} has a history: its commits say when, leave out the time")
-    changes = _page_changes(documents)
-    todo = _last_of_each_second(unread(changes, read))
-    collector = _Collector(repository, observed_at, known)
+    check_times(documents, reading)
+    todo = unread(in_time(_page_changes(documents)), reading.read)
+    collector = _Collector(reading)
     for done, version in enumerate(documents.read(todo)):
-        if progress:
-            progress(done, len(todo))
+        reading.progress(done, len(todo))
         yield from collector.records(version)
     yield from collector.deferred()
-    if progress:
-        progress(len(todo), len(todo))
+    reading.progress(len(todo), len(todo))
 
 
 def _page_changes(documents: Documents) -> list[Change]:
@@ -669,62 +650,54 @@ def _paths(changes: list[Change]) -> set[str]:
     return {change.path for change in changes}
 
 
-def _last_of_each_second(changes: list[Change]) -> list[Change]:
-    """*changes* with contents, without those that a later commit of the same second replaced: a time has one state."""
-    last = {(change.path, change.committed_at): position for position, change in enumerate(changes) if change.commit}
-    return [
-        change
-        for position, change in enumerate(changes)
-        if not change.commit or (change.blob and last[change.path, change.committed_at] == position)
-    ]
-
-
 class _Collector:
     """Turns versions into records, remembering what was told already."""
 
-    def __init__(self, repository: str | None, observed_at: datetime | None, known: Collection[str]) -> None:
-        self._repository = repository
-        self._observed_at = observed_at
-        self._known = set(known)
+    def __init__(self, reading: Reading) -> None:
+        self._reading = reading
+        self._known = set(reading.known)
         self._observed: dict[tuple[str, str, datetime], str | None] = {}
         self._incomplete: dict[str, list[Record]] = {}
 
     def records(self, version: Version) -> Iterator[Record]:
         """The records of one version."""
-        locator = f"{version.path}@{version.commit}" if version.commit else version.path
-        if version.body is None:
-            if version.error:
-                yield _failure(locator, "missing-document", f"{locator}: {version.error}")
+        where = locator(version)
+        if version.error:
+            yield failure(where, "missing-document", f"{where}: {version.error}")
             return
-        try:
-            page = parse_page(version.body, source=locator)
-        except ParseError as error:
-            yield _failure(locator, "not-a-page" if error.place == "line 1" else "unreadable", str(error))
-            return
-        for defect in page.defects:
-            where = f"line {defect.line}"
-            yield _failure(f"{locator}:{defect.line}", defect.kind, f"{locator}: {where}: {defect.message}")
-        yield from self._page_records(page, version, locator)
+        page: Page | None = None
+        if version.body is not None:
+            try:
+                page = parse_page(version.body, source=where)
+            except ParseError as error:
+                yield failure(where, "not-a-page" if error.place == "line 1" else "unreadable", str(error))
+        observed_at = version.committed_at or self._reading.observed_at or (newest_date(page) if page else None)
+        if page:
+            yield from (defect_failure(where, defect) for defect in page.defects)
+            yield from self._page_records(page, version, observed_at)
+        repository = self._reading.repository or (_repository(page) if page else _repository_kept_at(version.path))
+        if observed_at and (repository or version.commit):
+            form = None if page is None else "absent" if page.is_absent else "page"
+            yield DocumentVersion(version.path, version.commit, observed_at, repository, version.body is None, form)
 
     def deferred(self) -> Iterator[Record]:
         """Indexes of which no version of any page showed all platforms."""
         for records in self._incomplete.values():
             yield from records
 
-    def _page_records(self, page: Page, version: Version, locator: str) -> Iterator[Record]:
-        observed_at = version.committed_at or self._observed_at or newest_date(page)
+    def _page_records(self, page: Page, version: Version, observed_at: datetime | None) -> Iterator[Record]:
+        where = locator(version)
         if observed_at is None:
-            message = f"{locator}: the page has no date and no history: say when it was observed"
-            yield _failure(locator, "no-date", message)
+            yield failure(where, "no-date", f"{where}: the page has no date and no history: say when it was observed")
             return
-        observation = page_observation(page, observed_at, version.path, version.commit, self._repository)
+        observation = page_observation(page, observed_at, version.path, version.commit, self._reading.repository)
         key = observation.repository, observation.tag, observed_at
         if key not in self._observed:
             self._observed[key] = page.digest
             yield observation
         elif self._observed[key] != page.digest:
-            message = f"{locator}: another document says that {page.name}:{page.tag} was elsewhere at {observed_at}"
-            yield _failure(locator, "contradiction", message)
+            message = f"{where}: another document says that {page.name}:{page.tag} was elsewhere at {observed_at}"
+            yield failure(where, "contradiction", message)
         yield from self._content(page)
 
     def _content(self, page: Page) -> Iterator[Record]:
@@ -742,5 +715,10 @@ class _Collector:
             yield record
 
 
-def _failure(locator: str, kind: str, message: str) -> Failure:
-    return Failure(locator=locator, kind=kind, status=None, message=message, is_temporary=False)
+def _repository_kept_at(path: str) -> str | None:
+    """The repository that a page is about by its path; None if that does not tell."""
+    match = _REMOTE_PAGE.fullmatch(path)
+    try:
+        return canonical_repository(match[1]) if match else None
+    except InvalidReference:
+        return None
