@@ -1,5 +1,5 @@
 -- One row per repository: how much is known of it and how fresh that is. An observation is a sighting of a tag, or a
--- version of a document about what tags are built from.
+-- version of a document that defines tags; a version of one that says where tags point is its sightings.
 with said as (
     select
         stg_tag_observation.repository,
@@ -15,6 +15,7 @@ with said as (
         stg_document_version.observed_at,
     from stg_document_version
     join stg_run on stg_document_version.run_id = stg_run.run_id
+    where stg_document_version.tags is not null
 ),
 
 observed as (
