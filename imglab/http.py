@@ -26,8 +26,8 @@ import threading
 import time
 import zlib
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 from itertools import islice
 from pathlib import Path
@@ -43,6 +43,8 @@ from imglab.errors import SourceError, UsageError
 USER_AGENT = f"imglab/{__version__}"
 MEBIBYTE = 1024 * 1024
 DOCKER_HUB_API = "registry-1.docker.io"
+_LOGIN_LASTS = 300.0  # seconds, half of what Docker Hub says in words
+_EARLIEST_RESET = 1_000_000_000  # what is below counts seconds from now, in another convention
 
 Origin = tuple[str, str, int]  # scheme, host, port
 
@@ -71,6 +73,17 @@ class Limits:
 
 
 @dataclass(frozen=True, slots=True)
+class Login:
+    """
+    How an API that is no registry learns who asks, where there are credentials; its challenges are not followed.
+
+    Their secret is a token already, or *path* on the same server gives one for name and secret (as Docker Hub does).
+    """
+
+    path: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Request:
     """One thing to ask for. `key` comes back with the answer and means nothing here."""
 
@@ -83,6 +96,7 @@ class Request:
     digest: str | None = None  # that the body must have
     size: int | None = None  # that the body must have
     payload: Callable[[bytes], bytes] | None = None  # the part of the body that the digest is about
+    login: Login | None = None  # in place of a scope
 
 
 @dataclass(frozen=True, slots=True)
@@ -274,12 +288,12 @@ class Client:
         return reply, error
 
     def _pause(self, count: int, reply: _Reply | None, error: SourceError) -> float:
-        asked = _retry_after(reply.headers, self._now()) if reply else None
+        asked = _asked_wait(reply, self._now()) if reply else None
         longest = self.limits.longest_wait_seconds
         if asked is not None and asked > longest:
             raise _Final(
                 f"{error}; the server asks to wait {asked:.0f} s, longer than the {longest:.0f} s that are waited for: "
-                "run again after that",
+                f"resume after {_moment(self._now(), asked)}",
                 kind=error.kind,
                 status=error.status,
                 code=error.code,
@@ -293,10 +307,10 @@ class Client:
         """One try: with the token that is at hand, and once more with a new one if that is refused."""
         url = httpx.URL(request.url)
         gate = self._gate(_origin(url))
-        header = await gate.header(request.scope)
+        header = await gate.header(request)
         reply = await self.follow(request, url, header)
         if reply.status == 401 and _origin(reply.url) == gate.origin:
-            renewed = await gate.renew(request.scope, reply.headers, header)
+            renewed = await gate.renew(request, reply.headers, header)
             if renewed and renewed != header:
                 reply = await self.follow(request, url, renewed)
         return reply
@@ -318,14 +332,17 @@ class Client:
         text = f"{request.method} {redacted(request.url)}: more than {self.limits.redirects} redirects"
         raise SourceError(text, kind="redirect", status=reply.status)
 
-    async def exchange(self, method: str, url: httpx.URL, headers: Mapping[str, str], limit: int) -> _Reply:
+    async def exchange(
+        self, method: str, url: httpx.URL, headers: Mapping[str, str], limit: int, content: bytes | None = None
+    ) -> _Reply:
         """One request and its reply; foreign exceptions become SourceError."""
         self.requests += 1
         what = f"{method} {redacted(str(url))}"
         try:
             async with asyncio.timeout(self.limits.request_seconds):
                 # Not through httpx.AsyncClient: its cookies, environment and own redirects are what we must not have.
-                request = httpx.Request(method, url, headers=headers, extensions=dict(self._extensions))
+                extensions = dict(self._extensions)
+                request = httpx.Request(method, url, headers=headers, content=content, extensions=extensions)
                 response = await self._transport.handle_async_request(request)
                 try:
                     body = await self._read(response, limit, what) if method != "HEAD" else b""
@@ -369,9 +386,13 @@ class _Gate:
         self._ping: asyncio.Task[dict[str, dict[str, str]]] | None = None
         self._locks: dict[str, asyncio.Lock] = {}
         self._tokens: dict[str, tuple[str, float]] = {}  # header and when it ends
+        self._refusals: dict[str, SourceError] = {}  # of logins: to be refused often locks an account
 
-    async def header(self, scope: str | None) -> str | None:
-        """The Authorization header for *scope*; None if none is wanted or none can be had."""
+    async def header(self, request: Request) -> str | None:
+        """The Authorization header for *request*; None if none is wanted or none can be had."""
+        if request.login:
+            return await self._logged_in(request.login)
+        scope = request.scope
         if scope is None:
             return None
         if current := self._current(scope):
@@ -382,10 +403,14 @@ class _Gate:
         async with self._locks.setdefault(scope, asyncio.Lock()):
             return self._current(scope) or await self._obtain(scope, challenges)
 
-    async def renew(self, scope: str | None, headers: httpx.Headers, used: str | None) -> str | None:
+    async def renew(self, request: Request, headers: httpx.Headers, used: str | None) -> str | None:
         """Another header after *used* was refused; the one that somebody else got meanwhile, if so."""
+        if request.login:
+            return await self._logged_in(request.login, refused=used)
         challenges = parse_challenges(headers.get_list("www-authenticate"))
-        key = scope or challenges.get("bearer", {}).get("scope", "")
+        if request.scope and not challenges:  # some say only at `/v2/` where tokens come from
+            challenges = await self._challenges()
+        key = request.scope or challenges.get("bearer", {}).get("scope", "")
         async with self._locks.setdefault(key, asyncio.Lock()):
             current = self._current(key)
             if current and current != used:
@@ -426,6 +451,42 @@ class _Gate:
             self._tokens[scope] = header, self._client._clock() + lasts
             return header
         return self._basic() if "basic" in challenges else None
+
+    async def _logged_in(self, login: Login, refused: str | None = None) -> str | None:
+        """The header that *login* gives, other than *refused* if it can; None without credentials."""
+        if self._credentials is None:
+            return None
+        if login.path is None:
+            return _bearer_header(self._credentials.password, self.origin)
+        async with self._locks.setdefault(login.path, asyncio.Lock()):
+            current = self._current(login.path)
+            if current and current != refused:
+                return current
+            if login.path in self._refusals:
+                raise self._refusals[login.path]
+            header, lasts = await self._exchanged(self._credentials, login.path)
+            self._tokens[login.path] = header, self._client._clock() + lasts
+            return header
+
+    async def _exchanged(self, credentials: Credentials, path: str) -> tuple[str, float]:
+        """The header made of the token that *path* gives for a name and its secret, and the seconds that it lasts."""
+        url = httpx.URL(f"{_text(self.origin)}{path}")
+        headers = {"user-agent": USER_AGENT, "accept": "application/json", "accept-encoding": "identity"}
+        headers["content-type"] = "application/json"
+        content = json.dumps({"identifier": credentials.username, "secret": credentials.password}).encode()
+        request = Request(str(url), "POST", body_limit=MEBIBYTE)
+        reply, error = await self._client._persist(
+            # No redirects, as for token servers.
+            lambda: self._client.exchange("POST", url, headers, MEBIBYTE, content),
+            lambda reply: _token_error(request, reply, True),
+        )
+        if error or reply is None:
+            error = error or SourceError("no reply", kind="unreachable")
+            final = _Final(str(error), kind=error.kind, status=error.status, is_temporary=error.is_temporary)
+            if not error.is_temporary:
+                self._refusals[path] = final
+            raise final
+        return _token(reply, str(url), unless_told=_LOGIN_LASTS)
 
     def _basic(self) -> str | None:
         if self._credentials is None:
@@ -536,7 +597,24 @@ def next_page(answer: Answer, seen: set[str], most: int) -> Request | None:
         raise SourceError(f"{page}: its pages do not end", kind="bad-response")
     seen.add(str(url))
     request = answer.request
-    return Request(str(url), request.method, request.headers, request.scope, request.key, request.body_limit)
+    return replace(request, url=str(url), digest=None, size=None, payload=None)
+
+
+def _asked_wait(reply: _Reply, now: datetime) -> float | None:
+    """The seconds that a server asks to wait; None if it does not, or not readably."""
+    asked = _retry_after(reply.headers, now)
+    resets = reply.headers.get("x-ratelimit-reset", "").strip()
+    if asked is None and reply.status == 429 and resets.isdecimal() and int(resets[:12]) > _EARLIEST_RESET:
+        return max(0.0, int(resets[:12]) - now.timestamp())
+    return asked
+
+
+def _moment(now: datetime, seconds: float) -> str:
+    """The time after *seconds* from now, or where that is beyond all calendars, that it is far off."""
+    try:
+        return f"{now + timedelta(seconds=seconds):%Y-%m-%d %H:%M:%S} UTC"
+    except OverflowError:
+        return "the end of time"
 
 
 def _retry_after(headers: httpx.Headers, now: datetime) -> float | None:
@@ -707,18 +785,26 @@ def _token_error(request: Request, reply: _Reply, has_credentials: bool) -> Sour
     return _status_error(request, reply)
 
 
-def _token(reply: _Reply, url: str) -> tuple[str, float]:
+def _token(reply: _Reply, url: str, unless_told: float = 60.0) -> tuple[str, float]:
     """The header made of a token server's reply, and the seconds that it lasts."""
     try:
         document = json.loads(reply.body)
         value = document.get("token") or document["access_token"]
-        lasts = document.get("expires_in") or 60
+        lasts = document.get("expires_in") or unless_told
         if not re.fullmatch(r"[\x21-\x7e]{1,65536}", value):
             raise ValueError
     except (ValueError, LookupError, TypeError, AttributeError, RecursionError):
         raise SourceError(f"{redacted(url)}: the token server gave no token", kind="bad-response") from None
     is_number = isinstance(lasts, int | float) and not isinstance(lasts, bool) and lasts > 0
-    return f"Bearer {value}", float(min(lasts, 86_400) if is_number else 60)
+    return f"Bearer {value}", float(min(lasts, 86_400) if is_number else unless_told)
+
+
+def _bearer_header(secret: str, origin: Origin) -> str:
+    """The header of a secret that is a token; raises SourceError if it cannot be one."""
+    if not re.fullmatch(r"[\x21-\x7e]{1,65536}", secret):
+        text = f"{_text(origin)} takes a token in place of a password: what was given holds blanks or other characters"
+        raise SourceError(text, kind="unauthorized")
+    return f"Bearer {secret}"
 
 
 def _translated(error: Exception, what: str) -> SourceError:

@@ -17,7 +17,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from imglab.errors import SourceError, UsageError
-from imglab.http import USER_AGENT, Client, Credentials, Limits, Request, next_link, parse_challenges, redacted
+from imglab.http import USER_AGENT, Client, Credentials, Limits, Login, Request, next_link, parse_challenges, redacted
 
 NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
 SECRET = Credentials("user", "p4ssw0rd")
@@ -194,7 +194,32 @@ def test_long_waits_are_refused(client: Client, server: Faulty, sleeps: Sleeps) 
     error = client.answer(Request(f"{server.url}/x")).error
     assert error is not None and error.is_temporary
     assert (error.kind, sleeps.slept, len(server.seen)) == ("rate-limited", [], 1)
-    assert "21600 s" in str(error)
+    assert "21600 s" in str(error) and "resume after 2026-01-01 18:00:00 UTC" in str(error)
+
+
+def test_a_wait_beyond_all_calendars_is_refused_too(client: Client, server: Faulty) -> None:
+    """Whatever number a server asks to wait for, the answer is an error."""
+    server.on("/x", reply(429, retry_after="9" * 30))
+    error = client.answer(Request(f"{server.url}/x")).error
+    assert kind(error) == "rate-limited" and "the end of time" in str(error)
+
+
+@pytest.mark.parametrize(("resets", "slept"), [(7, 7.5), (-7, 0.5)])
+def test_the_reset_of_a_rate_limit_is_waited_for(
+    client: Client, server: Faulty, sleeps: Sleeps, resets: int, slept: float
+) -> None:
+    """A 429 without Retry-After may say at which second the limit is new; other replies are not about waiting."""
+    at = str(int(NOON.timestamp()) + resets)
+    server.on("/x", reply(429, x_ratelimit_reset=at), reply(500, x_ratelimit_reset=at), reply(200))
+    assert client.answer(Request(f"{server.url}/x")).error is None
+    assert sleeps.slept == [slept, 1.0]
+
+
+def test_a_reset_in_another_convention_is_not_waited_for(client: Client, server: Faulty, sleeps: Sleeps) -> None:
+    """A small number counts from now, if anything: the usual pause does."""
+    server.on("/x", reply(429, x_ratelimit_reset="3600"), reply(200))
+    assert client.answer(Request(f"{server.url}/x")).error is None
+    assert sleeps.slept == [0.5]
 
 
 def test_spent_pull_limit_is_not_waited_for(client: Client, server: Faulty) -> None:
@@ -439,6 +464,23 @@ def test_a_revoked_token_is_renewed_once() -> None:
         assert client.requests <= 5
 
 
+def test_a_refusal_without_a_challenge_means_what_the_ping_said() -> None:
+    """A 401 that says nothing of tokens, for one that ended early, is answered as the registry asked at first."""
+    tokens = Tokens()
+
+    def handler(request: httpx.Request) -> httpx.Response:
+        answer = tokens(request)
+        is_silent = answer.status_code == 401 and request.url.path != "/v2/"
+        return httpx.Response(401) if is_silent else answer
+
+    with mocked(handler) as client:
+        request = Request(f"{BASE}/v2/a/b/x", scope="repository:a/b:pull")
+        assert client.answer(request).error is None
+        tokens.valid = set()
+        assert client.answer(request).error is None
+        assert (tokens.pings, len(tokens.asked)) == (1, 2)
+
+
 def test_password_goes_to_the_registrys_own_token_server() -> None:
     """The token server in the registry's domain sees the password; the registry sees only tokens."""
     tokens = Tokens()
@@ -535,6 +577,110 @@ def test_basic_is_for_its_own_host_only(server: Faulty, other: Faulty) -> None:
     assert "authorization" not in other.paths("/x")[0].headers
 
 
+class Hub:
+    """An API with a login of its own, as a table."""
+
+    def __init__(self, *logins: httpx.Response) -> None:
+        self.logins = list(logins)
+        self.posted: list[httpx.Request] = []
+        self.sent: list[str | None] = []
+        self.valid: set[str] = set()
+
+    def __call__(self, request: httpx.Request) -> httpx.Response:
+        if request.method == "POST":
+            self.posted.append(request)
+            token = f"t{len(self.posted)}"
+            self.valid = {token}
+            return self.logins.pop(0) if self.logins else httpx.Response(200, json={"access_token": token})
+        self.sent.append(request.headers.get("authorization"))
+        is_valid = (self.sent[-1] or "Bearer none").removeprefix("Bearer ") in {*self.valid, "none"}
+        challenge = {"www-authenticate": 'Bearer error="invalid_token"'}
+        return httpx.Response(200) if is_valid else httpx.Response(401, headers=challenge)
+
+
+LOGIN = Request(f"{BASE}/tags", login=Login("/v2/auth/token"))
+
+
+def test_a_login_gives_a_token_for_name_and_secret() -> None:
+    """Both go once, as JSON, to the server itself; everything else carries the token only."""
+    hub = Hub()
+    with mocked(hub, credentials={"registry.r.example": SECRET}) as client:
+        assert [answer.error for answer in client.fetch([LOGIN] * 20)] == [None] * 20
+    (login,) = hub.posted
+    assert (str(login.url), login.headers["content-type"]) == (f"{BASE}/v2/auth/token", "application/json")
+    assert json.loads(login.content) == {"identifier": "user", "secret": "p4ssw0rd"}
+    assert set(hub.sent) == {"Bearer t1"}
+
+
+def test_a_login_is_renewed_when_it_ends_or_is_refused() -> None:
+    """After five minutes, or at a 401, another token is asked for once; a challenge there is not followed."""
+    hub, sleeps = Hub(), Sleeps()
+    options = {"transport": httpx.MockTransport(hub), "clock": sleeps.clock, "sleep": sleeps.sleep}
+    with Client(credentials={"registry.r.example": SECRET}, **options) as client:  # type: ignore[arg-type]
+        for moment, count in ((0.0, 1), (299.0, 1), (301.0, 2)):
+            sleeps.time = moment
+            assert client.answer(LOGIN).error is None
+            assert len(hub.posted) == count
+        hub.valid = set()
+        assert client.answer(LOGIN).error is None
+        assert len(hub.posted) == 3
+
+
+@pytest.mark.parametrize("status", [302, 401, 403, 400])
+def test_a_refused_login_is_not_tried_for_every_item(status: int) -> None:
+    """To be refused again and again locks accounts; a redirect is a refusal too, and the secret goes nowhere."""
+    hub = Hub(*[httpx.Response(status, headers={"location": "https://evil.example/"})] * 20)
+    with mocked(hub, credentials={"registry.r.example": SECRET}) as client:
+        errors = [answer.error for answer in client.fetch([LOGIN] * 10)]
+    assert len(hub.posted) == 1 and hub.sent == []
+    assert {kind(error) for error in errors} == {"unauthorized" if status in {401, 403} else "bad-response"}
+    assert all("p4ssw0rd" not in str(error) for error in errors)
+
+
+def test_a_login_in_trouble_is_tried_a_few_times() -> None:
+    """A server that has lost its mind for a while is no refusal; one that stays so ends the item."""
+    hub = Hub(httpx.Response(503))
+    with mocked(hub, credentials={"registry.r.example": SECRET}) as client:
+        assert client.answer(LOGIN).error is None
+    hub = Hub(*[httpx.Response(503)] * 20)
+    with mocked(hub, credentials={"registry.r.example": SECRET}) as client:
+        error = client.answer(LOGIN).error
+    assert (kind(error), len(hub.posted)) == ("server-error", 4)
+    assert error and error.is_temporary
+
+
+def test_a_secret_may_be_the_token() -> None:
+    """It is sent as it is; one that cannot be a token is not sent, and not shown."""
+    request = Request(f"{BASE}/tags", login=Login())
+    for secret, sent in (("p4ssw0rd", ["Bearer p4ssw0rd"]), ("pass word", [])):
+        hub = Hub()
+        hub.valid = {"p4ssw0rd"}
+        with mocked(hub, credentials={"registry.r.example": Credentials("user", secret)}) as client:
+            error = client.answer(request).error
+        assert (hub.sent, hub.posted) == (sent, [])
+        assert kind(error) == (None if sent else "unauthorized")
+        assert secret not in str(error)
+
+
+def test_without_credentials_nobody_logs_in() -> None:
+    """Public things are asked for without a name, also where somebody has one for another server."""
+    for login in (Login(), Login("/v2/auth/token")):
+        hub = Hub()
+        with mocked(hub, credentials={"other.example": SECRET}) as client:
+            assert client.answer(Request(f"{BASE}/tags", login=login)).error is None
+        assert (hub.sent, hub.posted) == ([None], [])
+
+
+def test_a_login_does_not_follow_redirects_to_another_server(server: Faulty, other: Faulty) -> None:
+    """The token of a login is for its own server."""
+    server.on("/tags", reply(307, location=f"{other.url}/tags"))
+    other.on("/tags", reply(200, b"elsewhere"))
+    with authorised(server) as client:
+        assert client.answer(Request(f"{server.url}/tags", login=Login())).body == b"elsewhere"
+    assert server.seen[0].headers["authorization"] == "Bearer p4ssw0rd"
+    assert "authorization" not in other.seen[0].headers
+
+
 def test_a_dead_registry_is_pinged_once(sleeps: Sleeps) -> None:
     """A registry that is down costs its tries once, not once for each tag."""
 
@@ -606,6 +752,15 @@ def test_pages_are_followed(client: Client, server: Faulty) -> None:
         (b"2", None),
         (b"3", None),
     ]
+
+
+def test_pages_are_asked_for_as_the_first_one(server: Faulty) -> None:
+    """What is said of who asks is said on every page."""
+    server.on("/t", reply(200, b"1", link="<u>; rel=next"))
+    server.on("/u", reply(200, b"2"))
+    with authorised(server) as client:
+        assert len(list(client.pages(Request(f"{server.url}/t", login=Login())))) == 2
+    assert {seen.headers["authorization"] for seen in server.seen} == {"Bearer p4ssw0rd"}
 
 
 def test_pages_never_leave_the_server_or_turn_in_circles(client: Client, server: Faulty, other: Faulty) -> None:
