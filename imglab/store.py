@@ -63,11 +63,10 @@ MARTS = (
     Derived("image_layer", ("manifest_digest",), "touched_manifest"),
     Derived("tag_interval", ("repository", "tag"), "touched_tag"),
     Derived("tag_image", ("repository", "tag"), "touched_tag"),
-    Derived("definition_interval", ("repository", "tag"), "touched_definition"),
 )
-VIEWS = ("tag_definition_interval",)  # over marts
-TOUCHED = ("touched_manifest", "touched_index", "touched_tag", "touched_definition")
-CHECKS = ("overlapping_interval", "overlapping_definition", "layer_sum", "orphan", "repeated_row")
+VIEWS = ("definition_interval", "tag_definition_interval")  # marts that are cheap to derive anew
+TOUCHED = ("touched_manifest", "touched_index", "touched_tag")
+CHECKS = ("overlapping_interval", "layer_sum", "orphan", "repeated_row")
 
 _SQL_TYPES = {
     pl.String(): "varchar",

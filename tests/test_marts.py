@@ -322,6 +322,12 @@ def test_the_best_source_defines_a_tag(tmp_path: Path) -> None:
     ]
 
 
+def test_a_definition_that_nobody_told_is_found(tmp_path: Path) -> None:
+    """A tag that is said to be built from what no run describes."""
+    store = store_of(tmp_path, [defined("a", "1", day(1))], source="official-images")
+    assert store.check("orphan")["what"].to_list() == ["tag_definition without definition"]
+
+
 @pytest.mark.parametrize("name", CHECKS)
 def test_checks_find_what_must_not_exist(tmp_path: Path, name: str) -> None:
     """Every check is quiet on good rows and finds a planted bad one."""
@@ -332,8 +338,6 @@ def test_checks_find_what_must_not_exist(tmp_path: Path, name: str) -> None:
     planted = {
         "overlapping_interval": "insert into tag_interval by name select * replace (valid_from + interval 1 day as "
         "valid_from) from tag_interval",
-        "overlapping_definition": "insert into definition_interval by name select * replace (valid_from + interval "
-        "1 day as valid_from) from definition_interval",
         "layer_sum": "update image set compressed_bytes = 4",
         "orphan": "delete from image",
         "repeated_row": "insert into journal.layer select * from journal.layer",

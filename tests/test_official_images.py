@@ -445,7 +445,7 @@ def test_plain_files(tmp_path: Path) -> None:
     with open_store(data) as store:
         rows = store.sql("select distinct repository, valid_from from tag_definition_interval order by all").rows()
         assert rows == [("docker.io/library/lantern", NOON), ("example.org/x/lantern", NOON)]
-        assert store.check("overlapping_definition").is_empty()
+        assert store.check("orphan").is_empty()
 
 
 def test_a_tag_that_is_no_longer_named_lives_on(tmp_path: Path, clone: Clone) -> None:

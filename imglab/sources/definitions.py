@@ -331,7 +331,7 @@ class _Collector:
     def _add_builds(self, digest: str, builds: SharedBuilds) -> None:
         position = 0
         for is_shared, build in builds:
-            row = (digest, position, is_shared, list(build.architectures) or None, *build[1:])
+            row = (digest, position, is_shared, build.architectures or None, *build[1:])
             for values, value in zip(self._builds.values(), row, strict=True):
                 values.append(value)
             position += len(build.architectures) or 1

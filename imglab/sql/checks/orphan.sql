@@ -17,3 +17,8 @@ union all
 select 'history without config' as what, history.config_digest as subject,
 from journal.history
 anti join journal.config on history.config_digest = config.digest
+union all
+select 'tag_definition without definition' as what, tag_definition.definition_digest as subject,
+from journal.tag_definition
+anti join journal.definition on tag_definition.definition_digest = definition.digest
+where tag_definition.definition_digest is not null

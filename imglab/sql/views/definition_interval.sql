@@ -2,16 +2,14 @@
 -- A stretch ends with the first version that says otherwise or no longer names the tag, which says nothing about the
 -- registry: the tag may live on there. valid_to is null while no version has said otherwise; document and
 -- document_revision are those of the version that said it first. Of several sources that define a tag the best counts;
--- of several runs that read a version the last.
+-- of several runs that read a version the last. A view, because the journal tells changes only: the windows are small,
+-- and a condition on repository or tag reaches below them.
 with told as (
     select
         tag_definition.*,
         stg_run.source,
         stg_run.source_rank,
     from journal.tag_definition
-    semi join touched_definition
-        on tag_definition.repository = touched_definition.repository
-        and tag_definition.tag = touched_definition.tag
     join stg_run on tag_definition.run_id = stg_run.run_id
     qualify
         stg_run.source_rank
