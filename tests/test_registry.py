@@ -350,12 +350,27 @@ def test_broken_listing_keeps_what_was_read(registry: Registry) -> None:
 
 
 def test_listed_texts_that_are_no_tags(registry: Registry) -> None:
-    """What a registry lists is checked before it becomes part of a path."""
-    listing = httpx.Response(200, json={"tags": ["../../x", "1.0", "1.0"]})
+    """What a registry lists is checked before it becomes part of a path, and shown as any table can hold it."""
+    listing = httpx.Response(200, content=rb'{"tags": ["../../x", "1.0", "1.0", "\ud800"]}')
     registry.override["GET", "/v2/team/app/tags/list"] = lambda request: listing
     records = snapshot(registry, "r.example/team/app")
-    assert [kind for kind, _ in failures(records)] == ["bad-response"]
+    at = "r.example/team/app:"
+    assert failures(records) == [("bad-response", at + "'../../x'"), ("bad-response", at + r"'\ud800'")]
     assert [tag.tag for tag in of(TagObservation, records)] == ["1.0"]
+
+
+@pytest.mark.parametrize("status", [500, 403, 400])
+def test_listed_tags_that_cannot_be_looked_up_are_there(registry: Registry, status: int) -> None:
+    """A tag of a complete listing that HEAD and GET refuse is not taken for gone."""
+    for method in ("HEAD", "GET"):
+        registry.override[method, "/v2/team/app/manifests/2.0"] = lambda request: httpx.Response(status)
+    records = snapshot(registry, "r.example/team/app")
+    assert [kind for kind, _ in failures(records)] == [{500: "server-error", 403: "denied"}.get(status, "bad-response")]
+    assert {tag.tag: tag.digest is None for tag in of(TagObservation, records)} == {
+        **dict.fromkeys(registry.tags["team/app"], False),
+        "2.0": True,
+    }
+    assert of(TagObservation, snapshot(registry, "r.example/team/app:2.0")) == []
 
 
 @pytest.mark.parametrize("body", [b"", b"[]", b"{}", b'{"tags": 1}', b'{"tags": [1]}', b"[" * 100_000])

@@ -219,7 +219,7 @@ def _listed_tags(state: _Pass, listed: _Listed, is_complete: bool, tags: list[_T
     for tag in listed.tags:
         if not oci.is_tag(tag):
             error = SourceError(f"{repository}: {tag[:140]!r} is listed but is no tag", kind="bad-response")
-            yield from _failure(state, repository, f"{repository}:{tag[:140]}", error)
+            yield from _failure(state, repository, f"{repository}:{tag[:140]!r}", error)
         elif listed.wants(tag):
             tags.append(_Tag(replace(listed.reference, tag=tag), True))
         else:
@@ -243,7 +243,7 @@ def _heads(state: _Pass, tags: Sequence[_Tag], unclear: list[_Tag]) -> Iterator[
         elif answer.error is None or answer.status in {400, 404, 405, 501}:
             unclear.append(tag)
         else:
-            yield from _failure(state, tag.reference.repository, str(tag.reference), answer.error)
+            yield from _unanswered(state, tag, answer.error)
 
 
 def _gets(state: _Pass, tags: Sequence[_Tag]) -> Iterator[Record]:
@@ -258,7 +258,7 @@ def _gets(state: _Pass, tags: Sequence[_Tag]) -> Iterator[Record]:
             text = f"{tag.reference} is not there: check the name, or leave out the tag to see all of them"
             yield from _failure(state, repository, str(tag.reference), SourceError(text, kind="not-found", status=404))
         elif answer.error:
-            yield from _failure(state, repository, str(tag.reference), answer.error)
+            yield from _unanswered(state, tag, answer.error)
         else:
             yield from _tag_document(state, tag, answer)
 
@@ -268,8 +268,7 @@ def _tag_document(state: _Pass, tag: _Tag, answer: Answer) -> Iterator[Record]:
     digest = _stated_digest(answer) or oci.digest_of(signed)
     if not oci.is_verifiable(digest) or oci.digest_of(signed, digest.partition(":")[0]) != digest:
         text = f"{tag.reference}: the bytes do not match the digest that the registry states"
-        error = SourceError(text, kind="digest-mismatch", status=answer.status)
-        yield from _failure(state, tag.reference.repository, str(tag.reference), error)
+        yield from _unanswered(state, tag, SourceError(text, kind="digest-mismatch", status=answer.status))
         return
     yield _observed(state, tag, digest)
     if digest in state.seen:
@@ -285,6 +284,13 @@ def _tag_document(state: _Pass, tag: _Tag, answer: Answer) -> Iterator[Record]:
 def _observed(state: _Pass, tag: _Tag, digest: str) -> TagObservation:
     state.counts.tags += 1
     return TagObservation(tag.reference.repository, tag.reference.tag or "", state.now(), digest=digest)
+
+
+def _unanswered(state: _Pass, tag: _Tag, error: SourceError) -> Iterator[Record]:
+    """The failure of a tag; one that was listed is there all the same, or its listing would say that it is gone."""
+    if tag.is_listed:
+        yield TagObservation(tag.reference.repository, tag.reference.tag or "", state.now())
+    yield from _failure(state, tag.reference.repository, str(tag.reference), error)
 
 
 def _vanished(state: _Pass, tag: _Tag) -> Iterator[Record]:
