@@ -17,7 +17,7 @@ from imglab.data import open_store
 from imglab.errors import StoreEmpty, UsageError
 from imglab.journal import Journal
 from imglab.records import Config, History, IndexEntry, Layer, Listing, Manifest, Record, TagObservation
-from imglab.sources.repo_info import newest_date, parse_page
+from imglab.sources.tag_page import newest_date, parse_page
 from imglab.store import Store
 
 PAGES = Path(__file__).parent / "data" / "repo_info"

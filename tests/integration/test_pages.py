@@ -10,7 +10,7 @@ from command import good, imglab, lines
 from population import DOCKER_MANIFEST, OCI_INDEX, PLATFORMS, Population, population
 from registry import Registry
 
-from imglab.sources.repo_info import Page, parse_page
+from imglab.sources.tag_page import Page, parse_page
 
 pytestmark = pytest.mark.registry
 APP = "team/app"
