@@ -609,6 +609,23 @@ def test_real_checks(real_store: Store) -> None:
 
 
 @pytest.mark.real_history
+def test_tags_of_a_version_in_its_order(real_store: Store) -> None:
+    """Every version keeps the tags that it defines, as it names them first."""
+    tags = real_store.sql(
+        """
+        select tags
+        from stg_document_version
+        where document = 'library/python'
+        order by observed_at desc
+        limit 1
+        """
+    ).item()
+    assert (len(tags), tags[0]) == (150, "3.15.0rc1-trixie") and tags.index("latest") > tags.index("3-trixie")
+    lengths = "select max(len(tags)) from stg_document_version where document = 'library/openjdk'"
+    assert real_store.sql(lengths).item() > 90
+
+
+@pytest.mark.real_history
 def test_real_history_in_two_steps(real_data: Path, real_store: Store, tmp_path: Path) -> None:
     """First half, a snapshot of the same repository, all of it, all of it again: the same as at once."""
     clone = tmp_path / "clone"

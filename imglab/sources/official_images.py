@@ -281,9 +281,12 @@ def _manifest_changes(documents: Documents) -> list[Change]:
     return changes
 
 
-_KIND = definitions.Kind(
-    name="manifest files of official-images",
-    parse=lambda body, source: parse_manifest_file(body, source=source),
-    repository=lambda path: canonical_repository(path.rpartition("/")[2]),
-    foreign="not-a-manifest",
-)
+def _parse(body: bytes, source: str) -> Library:
+    return parse_manifest_file(body, source=source)
+
+
+def _repository(path: str) -> str:
+    return canonical_repository(path.rpartition("/")[2])
+
+
+_KIND = definitions.Kind("manifest files of official-images", _parse, _repository, "not-a-manifest")

@@ -3,7 +3,7 @@
 with told as (
     select definition.*,
     from journal.definition
-    qualify definition.run_id = min(definition.run_id) over (partition by definition.digest)
+    qualify row_number() over (partition by definition.digest, definition.position order by definition.run_id) = 1
 )
 
 select
