@@ -28,7 +28,7 @@ from imglab.records import (
     Record,
     TagObservation,
 )
-from imglab.sources.registry import Counts, Target, collect, parse_tags
+from imglab.sources.registry import Counts, Target, collect, list_tags, parse_tags
 
 NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
 CONFIG_TYPE = "application/vnd.oci.image.config.v1+json"
@@ -205,6 +205,19 @@ def test_patterns_look_up_only_what_matches(registry: Registry) -> None:
     assert Target.parse("r.example/a", "1.*") == Target.parse("r.example/a:1.*")
     with pytest.raises(InvalidReference):
         Target.parse("r.example/A")
+
+
+def test_tags_can_be_listed_alone(registry: Registry) -> None:
+    """For sources that ask something else about them: the listing, and every tag without a digest."""
+    listed: list[oci.Reference] = []
+    targets = [Target.parse(text) for text in ("r.example/team/app:1.*", "r.example/team/app:old", "r.example/no/such")]
+    with Client(transport=httpx.MockTransport(registry), sleep=no_sleep) as client:
+        records = list(list_tags(targets, client, now=lambda: NOON, listed=listed))
+    assert [str(reference) for reference in listed] == ["r.example/team/app:1.0", "r.example/team/app:1.1"]
+    assert of(Listing, records) == [Listing("r.example/team/app", NOON, True)]
+    assert {tag.tag: tag.digest for tag in of(TagObservation, records)} == dict.fromkeys(registry.tags["team/app"])
+    assert failures(records) == [("not-found", "r.example/no/such")]
+    assert {method for method, _ in registry.asked} == {"GET"}
 
 
 def test_platforms_restrict_what_is_fetched(registry: Registry) -> None:

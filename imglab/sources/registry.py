@@ -148,6 +148,27 @@ def collect(
 # --- tags ------------------------------------------------------------------------------------------------------------
 
 
+def list_tags(
+    targets: Iterable[Target], client: Client, *, now: Callable[[], datetime], listed: list[Reference]
+) -> Iterator[Record]:
+    """
+    The listings of those *targets* that name no tag, and all of their tags without a digest.
+
+    *listed* receives the tags that are asked for.
+    """
+    state = _Pass(client, _NothingKnown(), now, frozenset(), lambda what, done, total: None, Counts())
+    tags: list[_Tag] = []
+    yield from _listings(state, targets, tags)
+    for tag in tags:
+        listed.append(tag.reference)
+        yield TagObservation(tag.reference.repository, tag.reference.tag or "", now())
+
+
+class _NothingKnown:
+    def children(self, digests: Collection[str]) -> Mapping[str, Sequence[str]]:
+        return {}
+
+
 def parse_tags(body: bytes, *, source: str) -> list[str]:
     """The tags of a page of tags/list. Raises ParseError."""
     try:
