@@ -619,7 +619,7 @@ def test_tags_of_a_version_in_its_order(real_store: Store) -> None:
         order by observed_at desc
         limit 1
         """
-    ).item()
+    ).row(0)[0]
     assert (len(tags), tags[0]) == (150, "3.15.0rc1-trixie") and tags.index("latest") > tags.index("3-trixie")
     lengths = "select max(len(tags)) from stg_document_version where document = 'library/openjdk'"
     assert real_store.sql(lengths).item() > 90
