@@ -158,6 +158,14 @@ def _add_import(parsers: Parsers) -> None:
         "with the whole history that git has of them.",
     )
     _add_documents(official_images, "official-images", "the file is about (default: its name)", "now")
+    tags_history = sources.add_parser(
+        "tags-history",
+        help="pages of Chainguard's tags history, <image>/tags_history.md: likewise",
+        description="Read where tags pointed: Chainguard's tags-history pages as they are, or with the whole history "
+        "that git has of them.",
+    )
+    about = "the page's public registry is about (default: cgr.dev/chainguard/<image>)"
+    _add_documents(tags_history, "tags-history", about, "the page's lastmod")
 
 
 def _add_documents(command: argparse.ArgumentParser, source: str, about: str, when: str) -> None:
