@@ -37,7 +37,7 @@ sample: $(READY)
 bench: $(READY)
 	$(BIN)/python benchmarks/snapshot.py
 	$(BIN)/python benchmarks/load.py
-	$(BIN)/python benchmarks/import_history.py $(REAL_DATA)/repo-info.bundle
+	$(BIN)/python benchmarks/import_history.py $(REAL_DATA)
 
 # The built wheel in an empty environment answers a question about the sample that it carries.
 wheel-check: $(READY)
