@@ -15,30 +15,32 @@ _LINE_SECONDS = 10.0
 
 
 @contextmanager
-def reporting(*, quiet: bool = False) -> Iterator[Report]:
+def reporting(*, quiet: bool = False, clock: Callable[[], float] = time.monotonic) -> Iterator[Report]:
     """A function to call with (what, done, total) as often as one likes; nothing is shown in the first second."""
     if quiet:
         yield lambda what, done, total: None
     elif sys.stderr.isatty():
-        yield from _bar()
+        yield from _bar(clock)
     else:
-        yield _lines()
+        yield _lines(clock)
 
 
-def _bar() -> Iterator[Report]:
+def _bar(clock: Callable[[], float]) -> Iterator[Report]:
     from rich.console import Console
-    from rich.progress import MofNCompleteColumn, Progress, TaskID, TimeRemainingColumn
+    from rich.progress import MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 
-    columns = (*Progress.get_default_columns()[:2], MofNCompleteColumn(), TimeRemainingColumn())
+    rate = TextColumn("{task.fields[rate]:,.0f} a second")
+    columns = (*Progress.get_default_columns()[:2], MofNCompleteColumn(), rate, TimeRemainingColumn())
     bars = Progress(*columns, console=Console(stderr=True), transient=True)
     tasks: dict[str, TaskID] = {}
-    began = time.monotonic()
+    began = clock()
 
     def report(what: str, done: int, total: int) -> None:
         if what not in tasks:
-            tasks[what] = bars.add_task(what, total=total)
-        bars.update(tasks[what], completed=done, total=total)
-        if not bars.live.is_started and time.monotonic() - began > 1:
+            tasks[what] = bars.add_task(what, total=total, rate=0.0)
+        seconds = clock() - began
+        bars.update(tasks[what], completed=done, total=total, rate=done / max(seconds, 0.001))
+        if not bars.live.is_started and seconds > 1:
             bars.start()
 
     try:
@@ -47,12 +49,12 @@ def _bar() -> Iterator[Report]:
         bars.stop()
 
 
-def _lines() -> Report:
-    began = said = time.monotonic()
+def _lines(clock: Callable[[], float]) -> Report:
+    began = said = clock()
 
     def report(what: str, done: int, total: int) -> None:
         nonlocal said
-        now = time.monotonic()
+        now = clock()
         if now - said < _LINE_SECONDS:
             return
         said = now

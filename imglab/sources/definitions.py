@@ -231,7 +231,7 @@ def _side_by_side(documents: Documents, plan: _Plan, kind: Kind, reading: Readin
         collector = _Collector(kind, reading)
         yield _Part(list(_read(documents, plan, collector, reading.progress)), collector.is_foreign)
         return
-    plans = _split(plan, processes * 4)
+    plans = _split(plan, processes * 8)
     worker = partial(_read_apart, documents, kind, replace(reading, read=frozenset(), progress=_no_progress))
     done = 0
     with ProcessPoolExecutor(processes, mp_context=get_context("spawn")) as pool:
