@@ -137,12 +137,18 @@ class Journal:
         except _UNREADABLE as error:
             raise JournalError(f"cannot read the journal in {self.root}: {str(error).splitlines()[0]}") from error
 
-    def known_digests(self) -> set[str]:
-        """Digests of all manifests, indexes, configs and definitions that some run described."""
-        found = self.collect(
-            lambda: pl.concat([self.scan(record, {"digest"}) for record in (Manifest, Config, Definition)])
-        )
-        return set(found["digest"])
+    def known_digests(self, *, besides: str | None = None) -> set[str]:
+        """Digests of all manifests, indexes, configs and definitions that some run described, of a source *besides*."""
+
+        def described() -> pl.LazyFrame:
+            columns = ["run_id", "digest"]
+            rows = pl.concat([self.scan(record, columns).select(columns) for record in (Manifest, Config, Definition)])
+            if besides is None:
+                return rows.select("digest")
+            others = self.scan(Run, {"run_id", "source"}).filter(pl.col("source") != besides)
+            return rows.join(others, on="run_id", how="semi").select("digest")
+
+        return set(self.collect(described)["digest"])
 
     def read_versions(self) -> set[tuple[str, str]]:
         """Every (document, commit) that some run read: of which it kept the version, or an observation."""

@@ -29,7 +29,7 @@ class Run(Record):
     table = "run"
     key = ()
 
-    source: str  # registry, repo-info, official-images
+    source: str  # registry, chainguard, quay, docker-hub, repo-info, official-images
     target: str  # what was asked for, as the caller wrote it
     started_at: datetime
     finished_at: datetime
@@ -168,6 +168,11 @@ class Manifest(Record):
     subject_digest: str | None = None
     layer_count: int | None = None  # null for an index
     compressed_bytes: int | None = None  # sum of its layers, repeats included; null for an index
+    # The platform of an image of which a source tells no config; null where an index or a config says it.
+    os: str | None = None
+    architecture: str | None = None
+    variant: str | None = None
+    os_version: str | None = None
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

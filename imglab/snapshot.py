@@ -151,7 +151,7 @@ def import_documents(
             now=now(),
             repository=canonical_repository(repository) if repository else None,
             observed_at=observed_at,
-            known=journal.known_digests(),
+            known=journal.known_digests(besides="docker-hub"),  # which names no layers: whoever does is read
             read=journal.read_versions() if documents.is_history else frozenset(),
             progress=lambda done, total: progress("versions", done, total),
         )

@@ -149,6 +149,15 @@ def test_folders_of_dead_writers_are_removed_and_living_ones_kept(tmp_path: Path
     assert list(journal.root.iterdir()) == []
 
 
+def test_digests_known_from_other_sources(tmp_path: Path) -> None:
+    """What only one source described can be left out of what is known."""
+    commit(tmp_path, day(1), image("a1", [3]), source="docker-hub")
+    commit(tmp_path, day(2), image("a2", [5]), source="registry")
+    journal = Journal(tmp_path / "journal")
+    assert journal.known_digests() == {digest("a1"), digest("a2")}
+    assert journal.known_digests(besides="docker-hub") == {digest("a2")}
+
+
 @pytest.mark.parametrize("damage", [slice(4, 400), slice(-60, -8), slice(-100, None), slice(0, None)])
 def test_a_damaged_run_is_passed_over_as_a_whole(tmp_path: Path, damage: slice) -> None:
     """What a damaged run described does not count as known, wherever the damage is: it is fetched again."""

@@ -12,7 +12,7 @@ import pytest
 from made import REPOSITORY, commit, config, day, defined, definition, digest, image, index, seen
 
 from imglab.journal import Journal
-from imglab.records import Config, History, IndexEntry, Listing, Manifest, Record
+from imglab.records import Config, History, IndexEntry, Layer, Listing, Manifest, Record
 from imglab.store import CHECKS, Store
 
 NOON, MICROSECOND = timedelta(hours=12), timedelta(microseconds=1)
@@ -268,6 +268,76 @@ def test_a_better_source_wins_whenever_it_comes(tmp_path: Path) -> None:
         commit(data, day(2), second[0], source=second[1])
         store = Store.in_memory(Journal(data / "journal"))
         assert store.sql("select media_type, source from image").rows() == [("as verified", "registry")]
+
+
+def hub_image(name: str, size: int, platform: str = "linux/amd64") -> Manifest:
+    """An image of which only size and platform are told."""
+    os, architecture = platform.split("/")
+    return Manifest(digest(name), None, "image", compressed_bytes=size, os=os, architecture=architecture)
+
+
+def sizes(store: Store, tag: str) -> list[tuple[object, ...]]:
+    """Platform, size and number of layers of each image that a tag gives now, smallest first."""
+    frame = store.query("architecture_sizes", {"repository": REPOSITORY, "tag": tag, "at": None})
+    return frame.select("platform", "compressed_bytes", "layer_count").rows()
+
+
+def test_sizes_without_layers_are_shown_by_architecture(tmp_path: Path) -> None:
+    """An image whose layers nobody tells has its size and platform, alone and as part of an index."""
+    entries = index("e1", [("a1", "linux/amd64"), ("a2", "linux/arm64")])
+    told = [hub_image("a1", 7), hub_image("a2", 5, "linux/arm64"), *entries]
+    told += [hub_image("a3", 9, "windows/amd64"), seen("many", "e1", day(1)), seen("one", "a3", day(1))]
+    store = store_of(tmp_path, told, source="docker-hub")
+    assert sizes(store, "many") == [("linux/arm64", 5, None), ("linux/amd64", 7, None)]
+    assert sizes(store, "one") == [("windows/amd64", 9, None)]
+    assert [store.check(name).height for name in CHECKS] == [0] * len(CHECKS)
+
+
+@pytest.mark.parametrize("source", ["registry", "repo-info"])
+def test_who_knows_layers_replaces_who_does_not(tmp_path: Path, source: str) -> None:
+    """An index and its images by Docker Hub's list give way to those that somebody read, whoever comes first."""
+    partial = [hub_image("a1", 8), *index("e1", [("a1", "linux/amd64")]), seen("a", "e1", day(1))]
+    whole = [
+        *index("e1", [("a2", "linux/arm64"), ("a1", "linux/amd64"), ("ab", None)]),
+        *image("a1", [3, 4]),
+        *image("a2", [5]),
+        *image("ab", [1], kind="attestation"),
+    ]
+    for first, second in (((partial, "docker-hub"), (whole, source)), ((whole, source), (partial, "docker-hub"))):
+        data = tmp_path / first[1]
+        commit(data, day(1), first[0], source=first[1])
+        commit(data, day(2), second[0], source=second[1])
+        store = Store.in_memory(Journal(data / "journal"))
+        assert sizes(store, "a") == [("linux/arm64", 5, 1), ("linux/amd64", 7, 2)]
+        assert store.sql("select count(*) from stg_index_entry").item() == 3
+        assert [store.check(name).height for name in CHECKS] == [0] * len(CHECKS)
+
+
+@pytest.mark.parametrize(
+    ("layer_count", "compressed_bytes", "layers", "is_found"),
+    [
+        (None, 5, [], False),
+        (None, None, [], False),
+        (0, 0, [], False),
+        (0, 5, [], True),
+        (1, 5, [], True),
+        (None, 5, [5], True),
+        (2, 5, [5], True),
+        (2, 9, [4, 5], False),
+        (2, 8, [4, 5], True),
+        (2, None, [4, 5], True),
+        (2, None, [4, None], False),
+        (2, 8, [4, None], False),
+        (2, 3, [4, None], True),
+    ],
+)
+def test_layers_add_up_as_far_as_they_are_told(
+    tmp_path: Path, layer_count: int | None, compressed_bytes: int | None, layers: list[int | None], is_found: bool
+) -> None:
+    """Nothing is said of layers that no source tells; every contradiction is found."""
+    manifest = Manifest(digest("a1"), None, "image", layer_count=layer_count, compressed_bytes=compressed_bytes)
+    rows = [Layer(digest("a1"), at, digest(f"d{at}"), None, size) for at, size in enumerate(layers)]
+    assert bool(store_of(tmp_path, [manifest, *rows]).check("layer_sum").height) == is_found
 
 
 def definition_rows(store: Store) -> list[tuple[object, ...]]:

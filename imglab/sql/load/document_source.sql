@@ -1,5 +1,6 @@
 -- Dimension: one row per digest that the runs being loaded describe: the run whose statement about it counts.
--- Better source first (a registry's verified documents before a page about them), then the newest parser.
+-- Better source first (a registry's verified documents before a page about them), then the newest parser. Docker Hub's
+-- list of tags comes last: it knows sizes, but no layers, and of an index only some of its entries.
 with described as (
     select digest, run_id,
     from journal.manifest
@@ -16,7 +17,10 @@ touched as (
 
 select
     described.digest,
-    arg_min(described.run_id, (stg_run.source_rank, -epoch_us(stg_run.started_at), described.run_id)) as run_id,
+    arg_min(
+        described.run_id,
+        (stg_run.source = 'docker-hub', stg_run.source_rank, -epoch_us(stg_run.started_at), described.run_id)
+    ) as run_id,
 from described
 semi join touched on described.digest = touched.digest
 join stg_run on described.run_id = stg_run.run_id

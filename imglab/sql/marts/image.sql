@@ -1,9 +1,9 @@
 -- Dimension: one row per image: a manifest, its platform and its config.
--- The platform is the one an index states, else the config's. `step_source` tells how its build steps were aligned with
--- its layers: `stated` (the config says which steps made no layer), `every line`, `instruction` (a page lists steps and
--- layers apart: RUN, COPY and ADD make layers), `instruction, workdir` (these and WORKDIR), `instruction, condition`
--- (these, but for RUN steps whose every command stands under a condition that was not met), or null: the counts agree
--- in no way and the steps of its layers are unknown.
+-- The platform is the one an index states, else the config's, else the one a source tells that has no config.
+-- `step_source` tells how its build steps were aligned with its layers: `stated` (the config says which steps made no
+-- layer), `every line`, `instruction` (a page lists steps and layers apart: RUN, COPY and ADD make layers),
+-- `instruction, workdir` (these and WORKDIR), `instruction, condition` (these, but for RUN steps whose every command
+-- stands under a condition that was not met), or null: the counts agree in no way and the steps of its layers are unknown.
 with entry as (
     select
         index_image.manifest_digest,
@@ -48,10 +48,10 @@ joined as (
         stg_manifest.media_type,
         stg_manifest.kind,
         stg_manifest.config_digest,
-        coalesce(entry.platform.os, stg_config.os) as os,
-        coalesce(entry.platform.architecture, stg_config.architecture) as architecture,
-        coalesce(entry.platform.variant, stg_config.variant) as variant,
-        coalesce(entry.platform.os_version, stg_config.os_version) as os_version,
+        coalesce(entry.platform.os, stg_config.os, stg_manifest.os) as os,
+        coalesce(entry.platform.architecture, stg_config.architecture, stg_manifest.architecture) as architecture,
+        coalesce(entry.platform.variant, stg_config.variant, stg_manifest.variant) as variant,
+        coalesce(entry.platform.os_version, stg_config.os_version, stg_manifest.os_version) as os_version,
         stg_config.created_at,
         stg_config.docker_version,
         stg_manifest.layer_count,
