@@ -235,9 +235,18 @@ def _add_render(parsers: Parsers) -> None:
     repo_info.add_argument(
         "reference", metavar="REFERENCE", help="python:latest, ghcr.io/owner/name:tag, repository@sha256:…"
     )
-    repo_info.add_argument("--at", type=_time, metavar="TIME", help="the page as it stood then (default: now)")
-    repo_info.add_argument("--out", type=Path, metavar="FILE", help="write there instead of to standard output")
     repo_info.set_defaults(run=commands.render_repo_info)
+    tags_history = pages.add_parser(
+        "tags-history",
+        help="the page of a repository's tags: where they point, since which day",
+        description="Write the Markdown tables of a repository's tags as Chainguard's tags-history pages have them: "
+        "those of a page that was read, or else of the tags that moved within 30 days.",
+    )
+    tags_history.add_argument("repository", metavar="REPOSITORY", help="cgr.dev/chainguard/python, ghcr.io/owner/name")
+    tags_history.set_defaults(run=commands.render_tags_history)
+    for page in (repo_info, tags_history):
+        page.add_argument("--at", type=_time, metavar="TIME", help="the page as it stood then (default: the newest)")
+        page.add_argument("--out", type=Path, metavar="FILE", help="write there instead of to standard output")
 
 
 def _add_check(parsers: Parsers) -> None:

@@ -124,6 +124,16 @@ def render_repo_info(options: argparse.Namespace) -> int:
     return GOOD
 
 
+def render_tags_history(options: argparse.Namespace) -> int:
+    """The page of a repository's tags, as it stood at a time."""
+    from imglab import render
+    from imglab.data import open_store
+
+    with open_store(options.data) as store:
+        _write_page(render.tags_history(store, options.repository, at=options.at), options.out)
+    return GOOD
+
+
 def _write_page(text: str, out: Path | None) -> None:
     """*text* byte for byte to the file *out*, or to standard output."""
     from imglab.errors import UsageError

@@ -11,6 +11,7 @@ import pytest
 from made import DAY, REPOSITORY, commit, day, digest, seen
 
 from imglab import gitlog
+from imglab.cli import main
 from imglab.errors import InvalidReference, StoreEmpty, UsageError
 from imglab.journal import Journal
 from imglab.records import DocumentVersion, Listing, Record, TagObservation
@@ -312,6 +313,28 @@ def test_no_store_and_no_name(tmp_path: Path) -> None:
             tags_history(store, "python")
         with pytest.raises(InvalidReference):
             tags_history(store, "Python")
+
+
+# --- the command -----------------------------------------------------------------------------------------------------
+
+
+def test_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A page that was imported goes to standard output, or to a file with the same bytes; the unknown ends with 2."""
+    page = written(tmp_path / "pages", HEAD + SPLIT_TABLES)
+    data = ["--data", str(tmp_path / "data"), "--quiet"]
+    assert main([*data, "import", "tags-history", str(page), "--observed-at", "2026-01-24"]) == 0
+    command = [*data, "render", "tags-history"]
+    capsys.readouterr()
+    assert main([*command, PUBLIC, "--at", "2026-01-25"]) == 0
+    text = capsys.readouterr().out
+    assert text.endswith(SPLIT_TABLES)
+    assert main([*command, PUBLIC, "--out", str(tmp_path / "page.md")]) == 0
+    assert (tmp_path / "page.md").read_bytes() == text.encode()
+    assert [main([*command, *wrong]) for wrong in (["ferry"], [PUBLIC, "--at", "2020-01-01"], [f"{PUBLIC}:1"])] == [
+        2
+    ] * 3
+    captured = capsys.readouterr()
+    assert captured.out == "" and [line[:8] for line in captured.err.splitlines()] == ["imglab: "] * 3
 
 
 # --- real pages ------------------------------------------------------------------------------------------------------
