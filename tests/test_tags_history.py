@@ -12,9 +12,10 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from made import commit
 
-from imglab import gitlog
+from imglab import gitlog, snapshot
+from imglab.cli import main
+from imglab.data import open_store
 from imglab.errors import ParseError, UsageError
 from imglab.journal import Journal
 from imglab.oci import check_digest, is_tag
@@ -22,7 +23,7 @@ from imglab.records import DocumentVersion, Failure, Record, TagObservation
 from imglab.sources import tags_history
 from imglab.sources.documents import Defect, Reading
 from imglab.sources.tags_history import Page, Row, day_before, day_text, parse_page
-from imglab.store import Store
+from imglab.store import CHECKS, Paths, Store
 
 NOON = datetime(2026, 2, 10, 12, tzinfo=UTC)
 NOW = Reading(now=NOON)
@@ -626,6 +627,33 @@ def test_a_blob_that_is_missing_is_read_later(clone: Clone) -> None:
     assert len(versions(records)) == 1
 
 
+# --- the command -----------------------------------------------------------------------------------------------------
+
+
+def test_the_command_imports(tmp_path: Path, clone: Clone, capsys: pytest.CaptureFixture[str]) -> None:
+    """Exit code 0 and what was done; 1 where a line was malformed; what was read before is not read again."""
+    clone.commit(SPLIT)
+    command = ["--data", str(tmp_path / "data"), "import", "tags-history", str(clone.folder)]
+    assert main(command) == 0
+    assert "complete" in capsys.readouterr().out
+    clone.commit(changed("January 31st", "Januar 31st"))
+    assert main(command) == 1
+    assert "line 16" in capsys.readouterr().err
+    with open_store(tmp_path / "data") as store:
+        assert store.sql("select tags, failures from stg_run order by started_at").rows() == [(6, 0), (5, 1)]
+        assert store.sql("select digest from tag_interval where tag = '1.0.4' and valid_to is null").rows() == [(C,)]
+        assert [name for name in CHECKS if store.check(name).height] == []
+
+
+@pytest.mark.parametrize("body", [b"# prose\n", b"", REPO_INFO.encode()])
+def test_misuse_ends_with_2(tmp_path: Path, body: bytes, capsys: pytest.CaptureFixture[str]) -> None:
+    """A sentence, and no run."""
+    path = written(tmp_path, body)
+    assert main(["--data", str(tmp_path / "data"), "--quiet", "import", "tags-history", str(path)]) == 2
+    assert "holds no pages of a tags history" in capsys.readouterr().err
+    assert Journal(Paths(tmp_path / "data").journal).run_ids() == []
+
+
 # --- real documents --------------------------------------------------------------------------------------------------
 
 
@@ -633,9 +661,29 @@ def test_a_blob_that_is_missing_is_read_later(clone: Clone) -> None:
 def real_store(real_data: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterable[Store]:
     """The whole bundle."""
     data = tmp_path_factory.mktemp("tags-history")
-    commit(data, NOON, collected(real_data / "chainguard-tags-history.bundle"), source="tags-history")
-    with Store.in_memory(Journal(data / "journal")) as store:
+    snapshot.import_documents(data, "tags-history", real_data / "chainguard-tags-history.bundle")
+    with open_store(data) as store:
         yield store
+
+
+INTERVALS = "select * exclude (run_id) from tag_interval order by all"
+
+
+@pytest.mark.real_history
+def test_real_history_in_two_steps(real_data: Path, real_store: Store, tmp_path: Path) -> None:
+    """A part of it, all of it, all of it again: the same as at once."""
+    clone, data = tmp_path / "clone", tmp_path / "data"
+    git(tmp_path, "clone", "-q", str(real_data / "chainguard-tags-history.bundle"), str(clone))
+    head = git(clone, "rev-parse", "HEAD").strip()
+    git(clone, "reset", "-q", "--hard", "HEAD~100")
+    outcomes = [snapshot.import_documents(data, "tags-history", clone)]
+    git(clone, "reset", "-q", "--hard", head)
+    outcomes += [snapshot.import_documents(data, "tags-history", clone) for _ in range(2)]
+    assert [outcome.run.outcome for outcome in outcomes] == ["complete"] * 3
+    first, second, third = (outcome.run.tags for outcome in outcomes)
+    assert first + second == 39_406 and min(first, second) > 5_000 and third == 0
+    with open_store(data) as store:
+        assert store.sql(INTERVALS).equals(real_store.sql(INTERVALS))
 
 
 @pytest.mark.real_history
@@ -646,7 +694,7 @@ def test_real_versions(real_store: Store) -> None:
     assert dict(forms) == {"single": 22, "grouped": 362, "tabbed": 456, "dated": 507, "split": 1252}
     assert real_store.sql("select count(*) from stg_document_version where is_removed").item() == 26
     assert real_store.sql("select count(distinct repository) from stg_document_version").item() == 25
-    assert real_store.check("repeated_row").is_empty() and real_store.check("overlapping_interval").is_empty()
+    assert [name for name in CHECKS if real_store.check(name).height] == []
 
 
 @pytest.mark.real_history
