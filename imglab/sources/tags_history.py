@@ -14,11 +14,12 @@ but for what is named:
 Oddities met in real data:
 
 - Days have no year. It is the one that puts the day nearest to when the page was written, and not after it: `lastmod`
-  where that tells, else the commit. So every row of a real page is 0 to 32 days old, and none is in its future.
+  where that tells, else the commit. So every row of a real page is 0 to 32 days old, and none is of its future; one
+  that is older would count all the same.
 - Pages list what changed in about the last month. A tag that is gone from one is not thereby gone from the registry,
   and a page that was removed says nothing: neither is told here.
-- Where a registry has nothing there is a sentence in place of the table, or a table without rows. On one day of June
-  2024 many pages had no private table; three days later it was back.
+- Where a registry has nothing there is a sentence in place of the table, or a table without rows. Pages lose their
+  rows so for some days and have them back, as python its private ones in June 2024.
 - The same tag has different digests in the two registries. Pages name neither: what is public is taken for
   `cgr.dev/chainguard/<image>`, and so is a single table; what is private, where production images live, for
   `cgr.dev/chainguard-private/<image>`.
