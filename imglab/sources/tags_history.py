@@ -34,7 +34,7 @@ from __future__ import annotations
 
 import functools
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
@@ -387,16 +387,12 @@ class _Collector:
         return _public_repository(named[1] if named else None) or _public_repository(title)
 
     def _observations(self, version: Version, page: Page, repository: str, observed_at: datetime) -> Iterator[Record]:
-        where = locator(version)
         reference = (page.written_at or observed_at).date()
-        yield from _undated(where, page, reference)
+        yield from _undated(locator(version), page, reference)
         for named, rows in ((repository, page.public), (private_repository(repository), page.private)):
             told = self._told.get((named, observed_at), ())
             known = {tag: row.digest for row in reversed(told) for tag in row.tags}
-            if other := [tag for row in rows for tag in row.tags if known.get(tag, row.digest) != row.digest]:
-                words = f"another page says that {named}:{other[0]} was elsewhere at {observed_at}"
-                more = f", and so of {len(other) - 1} more tags" if len(other) > 1 else ""
-                yield failure(f"{where}:{named}", "contradiction", f"{where}: {words}{more}")
+            yield from _contradictions(locator(version), named, rows, known, observed_at)
             self._told[named, observed_at] = (*told, *rows)
             tags = ((tag, row) for row in rows for tag in row.tags)
             for position, (tag, row) in enumerate(tags):
@@ -413,6 +409,17 @@ class _Collector:
                         document_revision=version.commit,
                         document_position=position,
                     )
+
+
+def _contradictions(
+    where: str, named: str, rows: Iterable[Row], known: Mapping[str, str], observed_at: datetime
+) -> Iterator[Failure]:
+    """A failure if *rows* have tags elsewhere than the digests that are *known* of the same time."""
+    other = [tag for row in rows for tag in row.tags if known.get(tag, row.digest) != row.digest]
+    if other:
+        words = f"another page says that {named}:{other[0]} was elsewhere at {observed_at}"
+        more = f", and so of {len(other) - 1} more tags" if len(other) > 1 else ""
+        yield failure(f"{where}:{named}", "contradiction", f"{where}: {words}{more}")
 
 
 def _folder(documents: Documents) -> Path:
