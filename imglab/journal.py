@@ -29,6 +29,7 @@ from imglab.records import (
     Config,
     Definition,
     DocumentVersion,
+    Layer,
     Manifest,
     Record,
     Rows,
@@ -138,17 +139,38 @@ class Journal:
             raise JournalError(f"cannot read the journal in {self.root}: {str(error).splitlines()[0]}") from error
 
     def known_digests(self, *, besides: str | None = None) -> set[str]:
-        """Digests of all manifests, indexes, configs and definitions that some run described, of a source *besides*."""
+        """
+        Digests of all manifests, indexes, configs and definitions that some run described, of a source *besides*.
+
+        A manifest is not among them if only documents told of it that do not know its layers well.
+        """
 
         def described() -> pl.LazyFrame:
             columns = ["run_id", "digest"]
             rows = pl.concat([self.scan(record, columns).select(columns) for record in (Manifest, Config, Definition)])
+            rows = rows.join(self._partly_described(), on=columns, how="anti")
             if besides is None:
                 return rows.select("digest")
             others = self.scan(Run, {"run_id", "source"}).filter(pl.col("source") != besides)
             return rows.join(others, on="run_id", how="semi").select("digest")
 
         return set(self.collect(described)["digest"])
+
+    def _partly_described(self) -> pl.LazyFrame:
+        """
+        Run and digest of manifests whose layers a document of repo-info did not tell as they are.
+
+        Documents of 2016 leave out the media types of layers; and pages tell the layers of schema 1, which have none,
+        as the registry keeps them: each blob once, with the type of its bytes.
+        """
+        columns = ["run_id", "digest"]
+        runs = self.scan(Run, {"run_id", "source"}).filter(pl.col("source") == "repo-info")
+        manifests = self.scan(Manifest, {*columns, "kind"}).join(runs, on="run_id", how="semi")
+        layers = self.scan(Layer, {"run_id", "manifest_digest", "media_type"}).rename({"manifest_digest": "digest"})
+        is_typed, kind = pl.col("media_type").is_not_null(), pl.col("kind")
+        untyped = manifests.filter(kind == "image").join(layers.filter(~is_typed), on=columns, how="semi")
+        retyped = manifests.filter(kind == "schema1").join(layers.filter(is_typed), on=columns, how="semi")
+        return pl.concat([untyped, retyped]).select(columns)
 
     def read_versions(self) -> set[tuple[str, str]]:
         """Every (document, commit) that some run read: of which it kept the version, or an observation."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import polars as pl
@@ -13,7 +14,7 @@ from made import commit, day, digest, image, seen
 from imglab import journal as journal_module
 from imglab.errors import JournalError
 from imglab.journal import Journal, schema
-from imglab.records import RECORDS, DocumentVersion, Layer, Rows, Run, TagObservation
+from imglab.records import RECORDS, DocumentVersion, Layer, Record, Rows, Run, TagObservation
 
 WRITE_TOO_MUCH = """
 import datetime, os, pathlib, resource, signal, sys
@@ -156,6 +157,23 @@ def test_digests_known_from_other_sources(tmp_path: Path) -> None:
     journal = Journal(tmp_path / "journal")
     assert journal.known_digests() == {digest("a1"), digest("a2")}
     assert journal.known_digests(besides="docker-hub") == {digest("a2")}
+
+
+def typed(rows: list[Record]) -> list[Record]:
+    """*rows* with a media type for each layer."""
+    return [replace(row, media_type="x") if isinstance(row, Layer) else row for row in rows]
+
+
+def test_digests_known_from_pages_that_tell_all(tmp_path: Path) -> None:
+    """What pages told without the types of layers, or with types that schema 1 has not, may be told again."""
+    old, other_old = image("a3", [6], kind="schema1"), image("a4", [7], kind="schema1")
+    for number, rows in enumerate([image("a1", [3]), typed(image("a2", [5])), typed(old), other_old], 1):
+        commit(tmp_path, day(number), rows, source="repo-info")
+    commit(tmp_path, day(5), image("a5", [8]), source="registry")
+    journal = Journal(tmp_path / "journal")
+    assert journal.known_digests() == {digest("a2"), digest("a4"), digest("a5")}
+    commit(tmp_path, day(6), image("a1", [3]), source="registry")
+    assert digest("a1") in journal.known_digests()
 
 
 @pytest.mark.parametrize("damage", [slice(4, 400), slice(-60, -8), slice(-100, None), slice(0, None)])
