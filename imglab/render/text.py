@@ -42,6 +42,8 @@ def why_unknown(store: Store, named: Reference, at: datetime | None) -> str:
 
 def not_among(what: str, name: str, known: list[str]) -> str:
     """What to tell who asked for a *name* that is not *known*, with what may have been meant."""
+    if not known:
+        return f"no {what} {name} in the store; it has none"
     close = difflib.get_close_matches(name, known, 3) or sorted(known)[:3]
     return f"no {what} {name} in the store; it has {len(known):,}, among them {', '.join(close)}"
 
