@@ -150,6 +150,7 @@ class Kind:
     parse: Callable[[bytes, str], Library]  # of a body and the name of its document; raises ParseError
     repository: Callable[[str], str]  # canonical, of a document's path
     foreign: str  # the kind of failure that a version leaves which is no such document
+    unmarked: str | None = None  # a form that documents of other kinds have as well: where all have it, none is of this
 
 
 def collect(documents: Documents, changes: list[Change], kind: Kind, reading: Reading) -> Iterator[Record | Rows]:
@@ -331,9 +332,10 @@ class _Collector:
         try:
             if version.body is not None:
                 library = self._kind.parse(version.body, where)
-            self.is_foreign = False
         except ParseError as error:
             yield failure(where, self._kind.foreign, str(error))
+        if library and library.form != self._kind.unmarked:
+            self.is_foreign = False
         self._add_version(step.change, version, library)
         if library:
             yield from (defect_failure(where, defect) for defect in library.defects)
@@ -366,7 +368,7 @@ class _Collector:
             is_removed=version.body is None,
             form=library.form if library else None,
             tags=library.tags() if library else None,
-            architectures=list(library.architectures) if library and library.architectures else None,
+            architectures=list(library.architectures) if library and library.architectures is not None else None,
         )
         self._versions.append(told)
         if library is None and not told.is_removed:
