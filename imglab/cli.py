@@ -158,6 +158,13 @@ def _add_import(parsers: Parsers) -> None:
         "with the whole history that git has of them.",
     )
     _add_documents(official_images, "official-images", "the file is about (default: its name)", "now")
+    docs_readme = sources.add_parser(
+        "docs-readme",
+        help="READMEs of docker-library/docs, <image>/README.md: likewise",
+        description="Read the tag lists of the READMEs of docker-library/docs, as they are or with the whole history "
+        "that git has of them.",
+    )
+    _add_documents(docs_readme, "docs-readme", "the README is about (default: as it says, else its folder)", "now")
     tags_history = sources.add_parser(
         "tags-history",
         help="pages of Chainguard's tags history, <image>/tags_history.md: likewise",

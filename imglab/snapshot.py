@@ -32,7 +32,7 @@ from imglab.records import (
     Run,
     TagObservation,
 )
-from imglab.sources import official_images, registry, repo_info, tags_history
+from imglab.sources import docs_readme, official_images, registry, repo_info, tags_history
 from imglab.sources.documents import Reading
 from imglab.store import Load, Paths, load
 
@@ -163,6 +163,7 @@ def import_documents(
 DOCUMENT_SOURCES: dict[str, Callable[[Documents, Reading], Iterator[Record | Rows]]] = {
     "repo-info": repo_info.collect,
     "official-images": official_images.collect,
+    "docs-readme": docs_readme.collect,
     "tags-history": tags_history.collect,
 }
 
