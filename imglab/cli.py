@@ -85,7 +85,7 @@ def parser() -> argparse.ArgumentParser:
     top.set_defaults(data=None, quiet=False, verbose=False, log_format="text")
     _add_global(top)
     parsers = top.add_subparsers(title="commands", metavar="COMMAND", required=True)
-    reading = (_add_snapshot, _add_import, _add_load)
+    reading = (_add_snapshot, _add_backfill, _add_import, _add_load)
     asking = (_add_views, _add_ask, _add_sql, _add_render, _add_check)
     for add in (_add_demo, *reading, *asking, _add_lab):
         add(parsers)
@@ -131,6 +131,36 @@ def _add_snapshot(parsers: Parsers) -> None:
         help="python, ghcr.io/owner/name, localhost:5000/team/app:tag, repository:3.*, repository@sha256:…",
     )
     command.add_argument("--platform", action="append", metavar="OS/ARCH", help="only these platforms (repeatable)")
+    _add_connection(command)
+    command.set_defaults(run=commands.snapshot)
+
+
+def _add_backfill(parsers: Parsers) -> None:
+    command = parsers.add_parser(
+        "backfill",
+        help="ask a registry's own history API what tags were before",
+        description="Ask the history API that a registry has: where tags of cgr.dev and Quay pointed and when they "
+        "moved; where tags of Docker Hub point since when, with the size of each platform, without a pull.",
+    )
+    command.add_argument(
+        "references",
+        nargs="+",
+        metavar="REFERENCE",
+        help="cgr.dev/chainguard/python:latest, quay.io/owner/name, quay.io/owner/name:v1.*, python:3.13",
+    )
+    command.add_argument(
+        "--history-api",
+        choices=("chainguard", "quay", "docker-hub"),
+        help="what the registry speaks, where its name does not tell (a Quay of your own)",
+    )
+    command.add_argument("--since", type=_time, metavar="TIME", help="only what moved then or later")
+    command.add_argument("--until", type=_time, metavar="TIME", help="only what moved then or before")
+    _add_connection(command)
+    command.set_defaults(run=commands.backfill)
+
+
+def _add_connection(command: argparse.ArgumentParser) -> None:
+    """Which tags are meant, and how a registry is reached."""
     command.add_argument("--tags", metavar="GLOB", help="only tags that match, such as 3.*")
     command.add_argument("--concurrency", type=_positive, default=16, metavar="N", help="requests at a time (16)")
     command.add_argument("--plain-http", action="store_true", help="no TLS (automatic for loopback)")
@@ -138,7 +168,6 @@ def _add_snapshot(parsers: Parsers) -> None:
     command.add_argument("--password-stdin", action="store_true", help="read the password from standard input")
     command.add_argument("--ca-cert", type=Path, metavar="FILE", help="trust this certificate authority")
     command.add_argument("--insecure", action="store_true", help="do not verify certificates")
-    command.set_defaults(run=commands.snapshot)
 
 
 def _add_import(parsers: Parsers) -> None:

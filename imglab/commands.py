@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     import polars as pl
 
-    from imglab.http import Credentials
+    from imglab.http import Client, Credentials
     from imglab.snapshot import Outcome
     from imglab.store import Load
 
@@ -219,23 +219,52 @@ def snapshot(options: argparse.Namespace) -> int:
     """The tags of registries, observed now."""
     from imglab import snapshot
     from imglab.data import data_folder
-    from imglab.http import Client
     from imglab.oci import Platform
     from imglab.progress import reporting
     from imglab.sources.registry import Target
 
     targets = [Target.parse(text, options.tags) for text in options.references]
-    client = Client(
-        credentials=_credentials(options, {target.reference.registry for target in targets}),
+    client = _client(options, _credentials(options, {target.reference.registry for target in targets}))
+    platforms = [Platform.parse(text) for text in options.platform or ()]
+    with reporting(quiet=options.quiet) as progress:
+        outcome = snapshot.snapshot(data_folder(options.data), targets, client, platforms=platforms, progress=progress)
+    return _finish(outcome, options)
+
+
+def backfill(options: argparse.Namespace) -> int:
+    """What registries' own history APIs say of tags, one run for each API."""
+    from imglab import snapshot
+    from imglab.data import data_folder
+    from imglab.progress import reporting
+    from imglab.sources.history_api import Window, api_host, check_username, plan
+    from imglab.sources.registry import Target
+
+    window = Window(options.since, options.until)
+    asked = plan((Target.parse(text, options.tags) for text in options.references), options.history_api, window)
+    check_username(asked, options.username)
+    hosts = {api_host(target.reference.registry) for targets in asked.values() for target in targets}
+    credentials = _credentials(options, hosts)
+    codes = []
+    for api, targets in asked.items():
+        client = _client(options, credentials)
+        with reporting(quiet=options.quiet) as progress:
+            outcome = snapshot.backfill(
+                data_folder(options.data), api, targets, client, window=window, progress=progress
+            )
+        codes.append(_finish(outcome, options))
+    return max(codes)
+
+
+def _client(options: argparse.Namespace, credentials: dict[str, Credentials]) -> Client:
+    from imglab.http import Client
+
+    return Client(
+        credentials=credentials,
         concurrency=options.concurrency,
         plain_http=options.plain_http,
         ca_cert=options.ca_cert,
         insecure=options.insecure,
     )
-    platforms = [Platform.parse(text) for text in options.platform or ()]
-    with reporting(quiet=options.quiet) as progress:
-        outcome = snapshot.snapshot(data_folder(options.data), targets, client, platforms=platforms, progress=progress)
-    return _finish(outcome, options)
 
 
 def _credentials(options: argparse.Namespace, registries: set[str]) -> dict[str, Credentials]:

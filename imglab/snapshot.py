@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import gc
 from collections import Counter
-from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Generator, Iterable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from datetime import UTC, datetime
 from itertools import chain
@@ -32,8 +32,9 @@ from imglab.records import (
     Run,
     TagObservation,
 )
-from imglab.sources import docs_readme, official_images, registry, repo_info, tags_history
+from imglab.sources import chainguard, dockerhub, docs_readme, official_images, quay, registry, repo_info, tags_history
 from imglab.sources.documents import Reading
+from imglab.sources.history_api import ENTRY_FAULT, Move, Pass, Window
 from imglab.store import Load, Paths, load
 
 
@@ -126,6 +127,74 @@ def snapshot(
             traffic=lambda: Traffic(client.requests, client.received_bytes),
             now=now,
         )
+
+
+def backfill(
+    data: Path,
+    api: str,
+    targets: Sequence[registry.Target],
+    client: Client,
+    *,
+    window: Window | None = None,
+    progress: Report = lambda what, done, total: None,
+    now: Callable[[], datetime] = utc_now,
+) -> Outcome:
+    """
+    What the history *api* of registries says of *targets*, as one run: chainguard, quay or docker-hub.
+
+    Where the API can be asked for what is new alone, it is; what comes again merges into the same intervals.
+    """
+    journal = Journal(Paths(data).journal)
+    state = Pass(client, now, window or Window(), progress)
+    if api == "chainguard":
+        state.newest = _newest_moves(journal, api)
+    elif api == "docker-hub":
+        state.described = journal.known_digests()
+    records = _HISTORIES[api](targets, state)
+    with client, closing(records):
+        return take(
+            data,
+            source=api,
+            target=" ".join(map(str, targets)) + str(state.window),
+            records=records,
+            traffic=lambda: Traffic(client.requests, client.received_bytes),
+            now=now,
+        )
+
+
+_HISTORIES: dict[str, Callable[[Iterable[registry.Target], Pass], Generator[Record, None, None]]] = {
+    "chainguard": chainguard.collect,
+    "quay": quay.collect,
+    "docker-hub": dockerhub.collect,
+}
+
+
+def _newest_moves(journal: Journal, source: str) -> dict[tuple[str, str], Move]:
+    """
+    The last move of each tag that *source* told together with all moves before it.
+
+    What was asked for with limits does not count, nor a history that broke off: before its moves some may be missing.
+    """
+    runs = {"run_id", "source", "target"}
+    failures = {"run_id", "locator", "kind"}
+    moves = {"run_id", "repository", "tag", "changed_at", "digest"}
+    newest = pl.col("digest").sort_by("changed_at").last(), pl.col("changed_at").max()
+
+    def told() -> pl.LazyFrame:
+        is_whole = pl.col("source").eq(source) & ~pl.col("target").str.contains(" --", literal=True)
+        broken = journal.scan(Failure, failures).filter(pl.col("kind") != ENTRY_FAULT)
+        return (
+            journal.scan(TagObservation, moves)
+            .drop_nulls("digest")
+            .join(journal.scan(Run, runs).filter(is_whole), on="run_id", how="semi")
+            .with_columns(locator=pl.format("{}:{}", "repository", "tag"))
+            .join(broken, on=["run_id", "locator"], how="anti")
+            .group_by("repository", "tag")
+            .agg(newest)
+        )
+
+    rows = journal.collect(told).select("repository", "tag", "changed_at", "digest").iter_rows()
+    return {(repository, tag): Move(changed_at, digest) for repository, tag, changed_at, digest in rows}
 
 
 def import_documents(
