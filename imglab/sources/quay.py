@@ -170,9 +170,9 @@ def observations(repository: str, stretches: Sequence[Stretch], asked_at: dateti
     """
     told: dict[datetime, TagObservation] = {}
     ordered = sorted(stretches, key=lambda stretch: stretch.start or 0)
-    following = [*(stretch.start for stretch in ordered[1:]), None]
+    next_starts = [*(stretch.start for stretch in ordered[1:]), None]
     asked = asked_at.timestamp()
-    for stretch, next_start in zip(ordered, following, strict=True):
+    for stretch, next_start in zip(ordered, next_starts, strict=False):
         changed_at = _moment(stretch.start) if stretch.start else None
         there = TagObservation(repository, stretch.tag, asked_at, changed_at, stretch.digest)
         if changed_at:
