@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     import polars as pl
 
     from imglab.http import Client, Credentials
-    from imglab.snapshot import Outcome
+    from imglab.runs import Outcome
     from imglab.store import Load
 
 GOOD, PARTLY, MISUSE, NOTHING = 0, 1, 2, 3
@@ -283,12 +283,12 @@ def _credentials(options: argparse.Namespace, registries: set[str]) -> dict[str,
 
 def import_documents(options: argparse.Namespace) -> int:
     """Documents that others keep, read with their history."""
-    from imglab import snapshot
+    from imglab import imports
     from imglab.data import data_folder
     from imglab.progress import reporting
 
     with reporting(quiet=options.quiet) as progress:
-        outcome = snapshot.import_documents(
+        outcome = imports.import_documents(
             data_folder(options.data),
             options.source,
             options.path,

@@ -1,109 +1,23 @@
-"""One run of one source into the journal, and from there into the store."""
+"""What registries say, now or in their own histories, as one run."""
 
 from __future__ import annotations
 
-import dataclasses
-import gc
-from collections import Counter
-from collections.abc import Callable, Collection, Generator, Iterable, Iterator, Sequence
-from contextlib import closing, contextmanager
-from datetime import UTC, datetime
-from itertools import chain
+from collections.abc import Callable, Collection, Generator, Iterable, Sequence
+from contextlib import closing
+from datetime import datetime
 from pathlib import Path
 
 import polars as pl
 
-from imglab import __version__
-from imglab.errors import SourceError, StoreError
-from imglab.gitlog import Documents, open_documents
 from imglab.http import Client
-from imglab.journal import Journal, RunWriter
-from imglab.oci import Platform, canonical_repository
+from imglab.journal import Journal
+from imglab.oci import Platform
 from imglab.progress import Report
-from imglab.records import (
-    Blob,
-    Config,
-    DocumentVersion,
-    Failure,
-    IndexEntry,
-    Manifest,
-    Record,
-    Rows,
-    Run,
-    TagObservation,
-)
-from imglab.sources import chainguard, dockerhub, docs_readme, official_images, quay, registry, repo_info, tags_history
-from imglab.sources.documents import Reading
+from imglab.records import Blob, Failure, IndexEntry, Manifest, Record, Run, TagObservation
+from imglab.runs import Outcome, Traffic, take, utc_now
+from imglab.sources import chainguard, dockerhub, quay, registry
 from imglab.sources.history_api import ENTRY_FAULT, Move, Pass, Window
-from imglab.store import Load, Paths, load
-
-
-@dataclasses.dataclass(frozen=True)
-class Outcome:
-    """
-    What a run left: its `run` row, its failures, and what became of loading it.
-
-    `load_problem` says why the store does not have the run yet; it is safe in the journal all the same.
-    """
-
-    run: Run
-    run_id: str
-    failures: tuple[Failure, ...]
-    load: Load | None
-    load_problem: str | None
-
-
-@dataclasses.dataclass
-class Traffic:
-    """HTTP requests sent and bytes received, as far as the source makes any."""
-
-    requests: int = 0
-    received_bytes: int = 0
-
-
-def utc_now() -> datetime:
-    """The present, UTC."""
-    return datetime.now(UTC)
-
-
-def take(
-    data: Path,
-    *,
-    source: str,
-    target: str,
-    records: Iterable[Record | Rows],
-    traffic: Callable[[], Traffic] = Traffic,
-    now: Callable[[], datetime] = utc_now,
-) -> Outcome:
-    """
-    Everything that *records* yields, committed as one run and loaded.
-
-    Items that could not be read are `Failure` records among them; a SourceError that ends the source early becomes one
-    too, after what came before is kept. Raises JournalError if the run cannot be written: then nothing of it remains.
-    """
-    journal = Journal(Paths(data).journal)
-    journal.remove_abandoned()
-    started_at = now()
-    tally = _Tally(journal)
-    with journal.begin(now=started_at) as writer:
-        _write(records, writer, tally, target)
-        run = Run(
-            source=source,
-            target=target,
-            started_at=started_at,
-            finished_at=now(),
-            outcome=tally.outcome(),
-            tags=tally.counts["tags"] or tally.counts["versions"],
-            tags_changed=tally.counts["tags_changed"],
-            manifests=tally.counts["manifests"],
-            requests=traffic().requests,
-            received_bytes=traffic().received_bytes,
-            failures=len(tally.failures),
-            imglab_version=__version__,
-        )
-        run_id = writer.commit(run)
-    loaded, problem = load_or_reason(data)
-    return Outcome(run, run_id, tuple(tally.failures), loaded, problem)
+from imglab.store import Paths
 
 
 def snapshot(
@@ -195,131 +109,6 @@ def _newest_moves(journal: Journal, source: str) -> dict[tuple[str, str], Move]:
 
     rows = journal.collect(told).select("repository", "tag", "changed_at", "digest").iter_rows()
     return {(repository, tag): Move(changed_at, digest) for repository, tag, changed_at, digest in rows}
-
-
-def import_documents(
-    data: Path,
-    source: str,
-    path: Path,
-    *,
-    repository: str | None = None,
-    observed_at: datetime | None = None,
-    progress: Report = lambda what, done, total: None,
-    now: Callable[[], datetime] = utc_now,
-) -> Outcome:
-    """
-    The documents of *source* at *path* with their history, as one run; what was read before is passed over.
-
-    *repository* is what they are about, if not what they say; files without a history stood so at *observed_at*, by
-    default what the source takes it to be. Raises UsageError if there are no such documents, SourceError if their
-    history cannot be read: then there is no run.
-    """
-    journal = Journal(Paths(data).journal)
-    with open_documents(path) as documents:
-        reading = Reading(
-            now=now(),
-            repository=canonical_repository(repository) if repository else None,
-            observed_at=observed_at,
-            known=journal.known_digests(besides="docker-hub"),  # which names no layers: whoever does is read
-            read=journal.read_versions() if documents.is_history else frozenset(),
-            progress=lambda done, total: progress("versions", done, total),
-        )
-        records = DOCUMENT_SOURCES[source](documents, reading)
-        with _without_collection():
-            return take(data, source=source, target=str(path), records=_checked(records), now=now)
-
-
-DOCUMENT_SOURCES: dict[str, Callable[[Documents, Reading], Iterator[Record | Rows]]] = {
-    "repo-info": repo_info.collect,
-    "official-images": official_images.collect,
-    "docs-readme": docs_readme.collect,
-    "tags-history": tags_history.collect,
-}
-
-
-@contextmanager
-def _without_collection() -> Iterator[None]:
-    """No search for cycles, of which rows and parsed text have none: it takes a third of the time of parsing."""
-    was_enabled = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if was_enabled:
-            gc.enable()
-
-
-def _checked(records: Iterator[Record | Rows]) -> Iterator[Record | Rows]:
-    """*records*, of which the first is fetched at once, so that a source that cannot begin makes no run."""
-    first = next(records, None)
-    return chain((first,), records) if first else records
-
-
-def load_or_reason(data: Path) -> tuple[Load | None, str | None]:
-    """The load of everything new, or the reason why it has to wait."""
-    try:
-        return load(data), None
-    except StoreError as error:
-        return None, f"{error}; what was read is safe in the journal"
-
-
-def _write(records: Iterable[Record | Rows], writer: RunWriter, tally: _Tally, target: str) -> None:
-    """Hand over *records* one by one; a source that breaks off leaves a Failure behind."""
-    stream = iter(records)
-    while True:
-        try:
-            record = next(stream, None)
-        except SourceError as error:
-            record = Failure(target, error.kind, error.status, str(error), error.is_temporary)
-            stream = iter(())
-        if record is None:
-            return
-        writer.add(record)
-        tally.add(record)
-
-
-class _Tally:
-    """Counts what a run brings, against what the journal held before it."""
-
-    def __init__(self, journal: Journal) -> None:
-        self.counts: Counter[str] = Counter()
-        self.failures: list[Failure] = []
-        self._journal = journal
-        self._last: dict[tuple[str, str], str] | None = None
-
-    def add(self, record: Record | Rows) -> None:
-        match record:
-            case Failure():
-                self.failures.append(record)
-            case TagObservation(digest=str(digest)):
-                self.counts["tags"] += 1
-                self.counts["tags_changed"] += self._is_change((record.repository, record.tag), digest)
-            case DocumentVersion():
-                self.counts["versions"] += 1
-            case Manifest() | Config():
-                self.counts["manifests"] += 1
-
-    def outcome(self) -> str:
-        if not self.failures:
-            return "complete"
-        return "partial" if self.counts.total() else "failed"
-
-    def _is_change(self, tag: tuple[str, str], digest: str) -> bool:
-        if self._last is None:
-            self._last = _last_digests(self._journal)
-        before = self._last.get(tag)
-        self._last[tag] = digest
-        return before is not None and before != digest
-
-
-def _last_digests(journal: Journal) -> dict[tuple[str, str], str]:
-    """The digest at which the journal last saw each tag."""
-    columns = {"repository", "tag", "observed_at", "digest"}
-    newest = pl.col("digest").sort_by("observed_at").last()
-    last = journal.collect(
-        lambda: journal.scan(TagObservation, columns).drop_nulls("digest").group_by("repository", "tag").agg(newest)
-    )
-    return {(repository, tag): digest for repository, tag, digest in last.iter_rows()}
 
 
 class Known:

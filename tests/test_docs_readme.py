@@ -14,7 +14,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from imglab import snapshot
+from imglab import imports
 from imglab.cli import main
 from imglab.data import open_store
 from imglab.errors import ParseError, UsageError
@@ -332,7 +332,7 @@ def clone(tmp_path: Path) -> Clone:
 def imported(data: Path, path: Path, *more: Path) -> Store:
     """The store after these imports."""
     for one in (path, *more):
-        snapshot.import_documents(data, "docs-readme", one)
+        imports.import_documents(data, "docs-readme", one)
     return open_store(data)
 
 
@@ -401,12 +401,12 @@ def test_a_history(tmp_path: Path, clone: Clone) -> None:
 def test_a_longer_history_gives_the_same_in_two_steps(tmp_path: Path, clone: Clone) -> None:
     """Marts are the same row for row; a new README of prose alone is no mistake then."""
     clone.commit({"lantern/README.md": SHARED})
-    snapshot.import_documents(tmp_path / "two", "docs-readme", clone.folder)
+    imports.import_documents(tmp_path / "two", "docs-readme", clone.folder)
     clone.commit({"lantern/README.md": SHARED.replace(B.encode(), C.encode())})
-    snapshot.import_documents(tmp_path / "two", "docs-readme", clone.folder)
+    imports.import_documents(tmp_path / "two", "docs-readme", clone.folder)
     clone.commit({"ferry/README.md": PROSE})
-    assert snapshot.import_documents(tmp_path / "two", "docs-readme", clone.folder).run.tags == 1
-    assert snapshot.import_documents(tmp_path / "two", "docs-readme", clone.folder).run.tags == 0
+    assert imports.import_documents(tmp_path / "two", "docs-readme", clone.folder).run.tags == 1
+    assert imports.import_documents(tmp_path / "two", "docs-readme", clone.folder).run.tags == 0
     with open_store(tmp_path / "two") as two, imported(tmp_path / "one", clone.folder) as one:
         assert interval_rows(one).equals(interval_rows(two))
         assert stretches(one, "2") == [(0, 1, "a"), (0, 1, "b"), (1, None, "a"), (1, None, "c")]
@@ -417,7 +417,7 @@ def test_failures(tmp_path: Path, clone: Clone) -> None:
     clone.commit({"lantern/README.md": readme(f"2 {A}")})
     broken = clone.commit({"lantern/README.md": b""})
     malformed = clone.commit({"lantern/README.md": readme(f"2 {A}", f"3,-x {B}")})
-    outcome = snapshot.import_documents(tmp_path / "data", "docs-readme", clone.folder)
+    outcome = imports.import_documents(tmp_path / "data", "docs-readme", clone.folder)
     assert [(failure.locator, failure.kind) for failure in outcome.failures] == [
         (f"lantern/README.md@{broken}", "not-a-readme"),
         (f"lantern/README.md@{malformed}:4", "malformed"),
@@ -443,13 +443,13 @@ def test_plain_files(tmp_path: Path) -> None:
     }
     for number, (path, (tags, image)) in enumerate(expected.items()):
         data = tmp_path / f"data{number}"
-        snapshot.import_documents(data, "docs-readme", path, observed_at=NOON)
+        imports.import_documents(data, "docs-readme", path, observed_at=NOON)
         with open_store(data) as store:
             assert store.sql("select repository, tags, observed_at from stg_document_version").rows() == [
                 (f"docker.io/library/{image}", tags, NOON)
             ]
     data = tmp_path / "named"
-    snapshot.import_documents(data, "docs-readme", tmp_path / "seed.txt", repository="example.org/x/lantern")
+    imports.import_documents(data, "docs-readme", tmp_path / "seed.txt", repository="example.org/x/lantern")
     with open_store(data) as store:
         assert store.sql("select distinct repository from tag_definition_interval").item() == "example.org/x/lantern"
 
@@ -479,9 +479,9 @@ def test_options_that_do_not_fit(tmp_path: Path, clone: Clone) -> None:
     """A time for a history and one repository for several READMEs are mistakes."""
     clone.commit({"lantern/README.md": SHARED, "ferry/README.md": SHARED})
     with pytest.raises(UsageError, match="leave out the time"):
-        snapshot.import_documents(tmp_path, "docs-readme", clone.folder, observed_at=NOON)
+        imports.import_documents(tmp_path, "docs-readme", clone.folder, observed_at=NOON)
     with pytest.raises(UsageError, match="name the one"):
-        snapshot.import_documents(tmp_path, "docs-readme", clone.folder, repository="example.org/x")
+        imports.import_documents(tmp_path, "docs-readme", clone.folder, repository="example.org/x")
 
 
 def test_manifest_files_are_the_better_source(tmp_path: Path, clone: Clone) -> None:
@@ -493,7 +493,7 @@ def test_manifest_files_are_the_better_source(tmp_path: Path, clone: Clone) -> N
     rows = []
     for name, order in (("one", sources), ("two", sources[::-1])):
         for source, path, at in order:
-            snapshot.import_documents(tmp_path / name, source, path, observed_at=at)
+            imports.import_documents(tmp_path / name, source, path, observed_at=at)
         with open_store(tmp_path / name) as store:
             rows.append(store.sql("select tag, source, git_commit from tag_definition_interval order by tag").rows())
             assert [check for check in CHECKS if store.check(check).height] == []
@@ -567,7 +567,7 @@ def test_real_readmes_and_manifest_files(real_data: Path, tmp_path: Path) -> Non
     ):
         data = tmp_path / str(number)
         for source in order:
-            snapshot.import_documents(data, source, real_data / f"{source}.bundle")
+            imports.import_documents(data, source, real_data / f"{source}.bundle")
         with open_store(data) as store:
             frames.append(interval_rows(store))
             assert [name for name in CHECKS if store.check(name).height] == []
@@ -579,7 +579,7 @@ def test_real_readmes_and_manifest_files(real_data: Path, tmp_path: Path) -> Non
 def test_real_single_document(real_data: Path, tmp_path: Path) -> None:
     """The seed says itself which image it is about: python in September 2022."""
     (seed,) = (real_data / "seeds").glob("003_*")
-    snapshot.import_documents(tmp_path, "docs-readme", seed, observed_at=NOON)
+    imports.import_documents(tmp_path, "docs-readme", seed, observed_at=NOON)
     with open_store(tmp_path) as store:
         assert store.sql("select repository, form, len(tags), len(architectures) from stg_document_version").rows() == [
             ("docker.io/library/python", "simple-first", 126, 10)

@@ -14,13 +14,15 @@ ROWS = {
     **dict.fromkeys(["records", "steps"], 1),
     **dict.fromkeys(["journal", "oci", "http", "gitlog", "progress"], 2),
     **dict.fromkeys(["store", "sources"], 3),
-    **dict.fromkeys(["charts", "queries", "render", "snapshot", "data"], 4),
+    **dict.fromkeys(["charts", "queries", "render", "runs", "snapshot", "imports", "data"], 4),
     **dict.fromkeys(["output", "ask", "report", "demo", "commands", "cli"], 5),
 }
 BESIDE = {  # within a row: who may import whom
     "journal": set(),
     "data": set(),
     "render": {"queries"},
+    "snapshot": {"runs"},
+    "imports": {"runs"},
     "report": {"output"},
     "demo": {"output", "report"},
     "commands": {"ask", "demo", "output", "report"},
@@ -33,7 +35,7 @@ HOMES = {
     "altair": {"charts"},
     "vl_convert": {"charts"},
     "polars": {
-        *("journal", "store", "queries", "render", "charts", "snapshot"),
+        *("journal", "store", "queries", "render", "charts", "runs", "snapshot"),
         *("output", "ask", "report", "demo", "commands"),
     },
     "rich": {"output", "progress"},

@@ -14,7 +14,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from made import commit
 
-from imglab import snapshot
+from imglab import imports
 from imglab.cli import main
 from imglab.data import open_store
 from imglab.errors import ParseError, UsageError
@@ -283,7 +283,7 @@ def clone(tmp_path: Path) -> Clone:
 def imported(data: Path, path: Path, *more: Path) -> Store:
     """The store after these imports."""
     for one in (path, *more):
-        snapshot.import_documents(data, "official-images", one)
+        imports.import_documents(data, "official-images", one)
     return open_store(data)
 
 
@@ -379,7 +379,7 @@ def test_malformed_lines_become_failures(tmp_path: Path, clone: Clone) -> None:
     """Document, commit and line are named, and the rest of the version is kept."""
     revision = clone.commit(lantern=line("a", A) + b"nonsense\n")
     data = tmp_path / "data"
-    outcome = snapshot.import_documents(data, "official-images", clone.folder)
+    outcome = imports.import_documents(data, "official-images", clone.folder)
     assert [(failure.locator, failure.kind) for failure in outcome.failures] == [
         (f"library/lantern@{revision}:2", "malformed")
     ]
@@ -392,12 +392,12 @@ def test_a_longer_history_gives_the_same_in_two_steps(tmp_path: Path, clone: Clo
     """Marts are the same row for row, and the second import reads only what is new."""
     clone.commit(lantern=line("a", A) + line("b", A), ferry=STANZAS)
     clone.commit(lantern=line("a", A) + line("b", B))
-    snapshot.import_documents(tmp_path / "two", "official-images", clone.folder)
+    imports.import_documents(tmp_path / "two", "official-images", clone.folder)
     clone.commit(lantern=line("a", A) + line("c", B), ferry=STANZAS.replace(C.encode(), D.encode()))
     clone.commit(ferry=STANZAS)
-    outcome = snapshot.import_documents(tmp_path / "two", "official-images", clone.folder)
+    outcome = imports.import_documents(tmp_path / "two", "official-images", clone.folder)
     assert outcome.run.tags == 3
-    snapshot.import_documents(tmp_path / "one", "official-images", clone.folder)
+    imports.import_documents(tmp_path / "one", "official-images", clone.folder)
     with open_store(tmp_path / "one") as one, open_store(tmp_path / "two") as two:
         assert interval_rows(one).equals(interval_rows(two))
         assert interval_rows(one).height > 20
@@ -438,8 +438,8 @@ def test_plain_files(tmp_path: Path) -> None:
     (folder / "MAINTAINERS").write_text("Somebody <somebody@example.org>\n")
     data = tmp_path / "data"
     for path in (folder, tmp_path, folder / "lantern"):
-        snapshot.import_documents(data, "official-images", path, observed_at=NOON)
-    snapshot.import_documents(
+        imports.import_documents(data, "official-images", path, observed_at=NOON)
+    imports.import_documents(
         data, "official-images", folder / "lantern", observed_at=NOON, repository="example.org/x/lantern"
     )
     with open_store(data) as store:
@@ -483,9 +483,9 @@ def test_options_that_do_not_fit(tmp_path: Path, clone: Clone) -> None:
     """A time for a history and one repository for several files are mistakes."""
     clone.commit(lantern=line("a", A), ferry=STANZAS)
     with pytest.raises(UsageError, match="leave out the time"):
-        snapshot.import_documents(tmp_path, "official-images", clone.folder, observed_at=NOON)
+        imports.import_documents(tmp_path, "official-images", clone.folder, observed_at=NOON)
     with pytest.raises(UsageError, match="name the one"):
-        snapshot.import_documents(tmp_path, "official-images", clone.folder, repository="example.org/x")
+        imports.import_documents(tmp_path, "official-images", clone.folder, repository="example.org/x")
 
 
 def test_the_command_imports(tmp_path: Path, clone: Clone, capsys: pytest.CaptureFixture[str]) -> None:
@@ -633,12 +633,12 @@ def test_real_history_in_two_steps(real_data: Path, real_store: Store, tmp_path:
     head = git(clone, "rev-parse", "HEAD").strip()
     git(clone, "reset", "-q", "--hard", "HEAD~1500")
     data = tmp_path / "data"
-    first = snapshot.import_documents(data, "official-images", clone)
+    first = imports.import_documents(data, "official-images", clone)
     python = TagObservation("docker.io/library/python", "3.4", NOON, digest="sha256:" + "1" * 64)
     commit(data, NOON, [python])
     git(clone, "reset", "-q", "--hard", head)
-    second = snapshot.import_documents(data, "official-images", clone)
-    assert snapshot.import_documents(data, "official-images", clone).run.tags == 0
+    second = imports.import_documents(data, "official-images", clone)
+    assert imports.import_documents(data, "official-images", clone).run.tags == 0
     versions = sum(numbers[0] for numbers in REAL.values())
     assert first.run.tags + second.run.tags == versions and min(first.run.tags, second.run.tags) > 1_000
     with open_store(data) as store:

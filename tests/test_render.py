@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from made import DAY, REPOSITORY, commit, day, digest, image, index, seen
 
-from imglab import gitlog, render, snapshot
+from imglab import gitlog, imports, render
 from imglab.cli import main
 from imglab.data import open_store
 from imglab.errors import StoreEmpty, UsageError
@@ -27,7 +27,7 @@ NOON = datetime(2026, 2, 1, 12, tzinfo=UTC)
 def imported(data: Path, page: Path, at: datetime) -> Store:
     """A store that knows one page, seen at a time."""
     copy = shutil.copy(page, data.parent / "copy.md")  # beside its git history a page has no time of its own
-    snapshot.import_documents(data, "repo-info", Path(copy), observed_at=at)
+    imports.import_documents(data, "repo-info", Path(copy), observed_at=at)
     return open_store(data)
 
 
@@ -360,8 +360,8 @@ def test_real_single_documents_are_rendered_again(real_data: Path, tmp_path: Pat
     pages = shutil.copytree(real_data / "repo-info", tmp_path / "pages")
     for seed in (real_data / "seeds").glob("00[12]_*"):
         shutil.copy(seed, pages / f"{seed.stem}.md")
-    snapshot.import_documents(tmp_path / "data", "repo-info", pages)
-    snapshot.import_documents(tmp_path / "data", "repo-info", next(pages.glob("zookeeper/3.4@*")), observed_at=UNDATED)
+    imports.import_documents(tmp_path / "data", "repo-info", pages)
+    imports.import_documents(tmp_path / "data", "repo-info", next(pages.glob("zookeeper/3.4@*")), observed_at=UNDATED)
     same, others = [], []
     with open_store(tmp_path / "data") as store:
         for path in sorted(pages.rglob("*.md")):
@@ -385,7 +385,7 @@ REAL_VERSIONS = {"python": 76, "hello-world": 64, "alpine": 119}
 @pytest.mark.real_history
 def test_real_history_is_rendered_again(real_data: Path, tmp_path: Path) -> None:
     """Every version of python:latest and of all pages of hello-world and alpine is the one in git, byte for byte."""
-    snapshot.import_documents(tmp_path / "data", "repo-info", real_data / "repo-info.bundle")
+    imports.import_documents(tmp_path / "data", "repo-info", real_data / "repo-info.bundle")
     counts, others = dict.fromkeys(REAL_VERSIONS, 0), []
     with open_store(tmp_path / "data") as store:
         for version in gitlog.versions(real_data / "repo-info.bundle", wanted=is_chosen):

@@ -13,7 +13,8 @@ from imglab.errors import JournalError, SourceError
 from imglab.journal import Journal
 from imglab.oci import Platform
 from imglab.records import Blob, Failure, Record, Run
-from imglab.snapshot import Known, take
+from imglab.runs import take
+from imglab.snapshot import Known
 from imglab.store import Paths
 
 

@@ -13,7 +13,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from imglab import gitlog, snapshot
+from imglab import gitlog, imports
 from imglab.cli import main
 from imglab.data import open_store
 from imglab.errors import ParseError, UsageError
@@ -661,7 +661,7 @@ def test_misuse_ends_with_2(tmp_path: Path, body: bytes, capsys: pytest.CaptureF
 def real_store(real_data: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterable[Store]:
     """The whole bundle."""
     data = tmp_path_factory.mktemp("tags-history")
-    snapshot.import_documents(data, "tags-history", real_data / "chainguard-tags-history.bundle")
+    imports.import_documents(data, "tags-history", real_data / "chainguard-tags-history.bundle")
     with open_store(data) as store:
         yield store
 
@@ -676,9 +676,9 @@ def test_real_history_in_two_steps(real_data: Path, real_store: Store, tmp_path:
     git(tmp_path, "clone", "-q", str(real_data / "chainguard-tags-history.bundle"), str(clone))
     head = git(clone, "rev-parse", "HEAD").strip()
     git(clone, "reset", "-q", "--hard", "HEAD~100")
-    outcomes = [snapshot.import_documents(data, "tags-history", clone)]
+    outcomes = [imports.import_documents(data, "tags-history", clone)]
     git(clone, "reset", "-q", "--hard", head)
-    outcomes += [snapshot.import_documents(data, "tags-history", clone) for _ in range(2)]
+    outcomes += [imports.import_documents(data, "tags-history", clone) for _ in range(2)]
     assert [outcome.run.outcome for outcome in outcomes] == ["complete"] * 3
     first, second, third = (outcome.run.tags for outcome in outcomes)
     assert first + second == 39_406 and min(first, second) > 5_000 and third == 0
