@@ -85,6 +85,11 @@ PAGE_THEMES: dict[str, dict[str, Any]] = {
 """What a page adds to a specification so that it reads there: one Vega-Lite `config` for `light`, one for `dark`."""
 
 
+def categories(count: int) -> list[str]:
+    """*count* colours, the largest share first; from the tenth on they repeat."""
+    return [CATEGORIES[number % len(CATEGORIES)] for number in range(count)]
+
+
 def titled(chart: Chart, question: str, *notes: str) -> Chart:
     """*chart* in the one look, under the *question* that it answers and those *notes* that are not empty."""
     shown = [note for note in notes if note]

@@ -15,7 +15,6 @@ from imglab.charts.frames import (
     only,
     plain,
     plain_column,
-    short_repository,
     subject,
     unit_of,
     values,
@@ -23,36 +22,32 @@ from imglab.charts.frames import (
 )
 from imglab.charts.theme import (
     ALTERNATE,
-    CATEGORIES,
     OTHER,
     RAMP,
     UNKNOWN,
     UNSEEN_OPACITY,
     WIDTH,
     Chart,
+    categories,
     folded,
     nothing,
     titled,
     tooltips,
 )
+from imglab.charts.timeline import (
+    UNSEEN_NOTE,
+    block,
+    covered,
+    few_of,
+    largest_rows,
+    row_axis,
+    spans,
+    tags_of,
+    time_axis,
+    time_zoom,
+)
 
-MOST_TAGS = 40
 OTHER_STEPS, UNKNOWN_STEP = "other steps", "unknown step"
-# A source that sees every change leaves no such gap; one that stopped does, and what was there meanwhile is a guess.
-_UNSEEN_AFTER = timedelta(days=90)
-# Vega's own shows months without their year and hours from 1 to 12.
-_TIME_FORMAT = {
-    "year": "%Y",
-    "quarter": "%b %Y",
-    "month": "%b %Y",
-    "week": "%b %d",
-    "date": "%b %d",
-    "hours": "%H:%M",
-    "minutes": "%H:%M",
-    "seconds": "%H:%M:%S",
-    "milliseconds": "%H:%M:%S.%L",
-}
-_UNSEEN_NOTE = "Pale: not looked at again for more than 90 days."
 
 
 def layer_growth(frame: pl.DataFrame) -> Chart:
@@ -76,7 +71,7 @@ def layer_growth(frame: pl.DataFrame) -> Chart:
     unit, divisor = unit_of(frame, "stack_to_bytes")
     drawn = _stacks(frame, divisor)
     groups, colours = _steps(frame)
-    zoom, chosen = _zoom(), alt.selection_point(name="chosen_step", fields=["step_group"], bind="legend")
+    zoom, chosen = time_zoom(), alt.selection_point(name="chosen_step", fields=["step_group"], bind="legend")
     base = alt.Chart(alt.InlineData(values(drawn)), width=WIDTH, height=360)
     base = folded(base, drawn.columns).encode(
         y=alt.Y("stack_to", type="quantitative", title=f"compressed layers ({unit})"),
@@ -94,24 +89,24 @@ def layer_growth(frame: pl.DataFrame) -> Chart:
             step="step",
         ),
     )
-    block = base.encode(y2="stack_from")
-    seen = _stretch(block, "valid_from", "seen_to", alt.when(chosen).then(alt.value(1)).otherwise(alt.value(0.12)))
-    unseen = _stretch(
-        block, "seen_to", "drawn_to", alt.when(chosen).then(alt.value(UNSEEN_OPACITY)).otherwise(alt.value(0.05))
+    stack = base.encode(y2="stack_from")
+    seen = block(stack, "valid_from", "seen_to", alt.when(chosen).then(alt.value(1)).otherwise(alt.value(0.12)))
+    unseen = block(
+        stack, "seen_to", "drawn_to", alt.when(chosen).then(alt.value(UNSEEN_OPACITY)).otherwise(alt.value(0.05))
     ).transform_filter("datum.is_unseen")
     # Neighbours in the stack may be of one colour.
     edge = base.mark_rule(color="#ffffff", strokeWidth=0.6, opacity=0.6).encode(
-        x=_time("valid_from"), x2="drawn_to", color=alt.value("#ffffff")
+        x=time_axis("valid_from"), x2="drawn_to", color=alt.value("#ffffff")
     )
     chart = alt.layer(seen.properties(name="layer_growth").add_params(zoom, chosen), unseen, edge)
     platform = only(frame, "platform")
     question = f"Which layer of {subject(frame)} grew?" + (f" ({platform})" if platform else "")
-    return titled(chart, question, _covered(frame), _UNSEEN_NOTE if drawn["is_unseen"].any() else "")
+    return titled(chart, question, covered(frame), UNSEEN_NOTE if drawn["is_unseen"].any() else "")
 
 
 def _stacks(frame: pl.DataFrame, divisor: int) -> pl.DataFrame:
     """What is drawn of each layer, its place in the stack in units of *divisor* bytes."""
-    return _spans(frame).select(
+    return spans(frame).select(
         "valid_from",
         "seen_to",
         "drawn_to",
@@ -136,11 +131,6 @@ def _one_image_at_a_time(frame: pl.DataFrame) -> None:
         raise ChartError(f"charts.layer_growth draws one tag on one platform, and the frame has {found}: choose one")
 
 
-def _stretch(base: alt.Chart, start: str, end: str, opacity: object) -> alt.Chart:
-    stretch: alt.Chart = base.mark_rect().encode(x=_time(start), x2=end, opacity=opacity)
-    return stretch
-
-
 def _steps(frame: pl.DataFrame) -> tuple[list[str], list[str]]:
     """The step groups by the size of their largest layer, then the two that are no step; and a colour for each."""
     sizes = (
@@ -152,11 +142,7 @@ def _steps(frame: pl.DataFrame) -> tuple[list[str], list[str]]:
     found = sizes["step_group"].to_list()
     steps = [name for name in found if name not in (OTHER_STEPS, UNKNOWN_STEP)]
     greys = [(name, grey) for name, grey in ((OTHER_STEPS, OTHER), (UNKNOWN_STEP, UNKNOWN)) if name in found]
-    return [*steps, *(name for name, _ in greys)], [*_categories(len(steps)), *(grey for _, grey in greys)]
-
-
-def _categories(count: int) -> list[str]:
-    return [CATEGORIES[number % len(CATEGORIES)] for number in range(count)]
+    return [*steps, *(name for name, _ in greys)], [*categories(len(steps)), *(grey for _, grey in greys)]
 
 
 def size_over_time(frame: pl.DataFrame) -> Chart:
@@ -176,7 +162,7 @@ def size_over_time(frame: pl.DataFrame) -> Chart:
     known = frame.drop_nulls("compressed_bytes")
     if known.is_empty():
         return nothing("How did the size change?", "size_over_time")
-    drawn = _spans(_connected(drawable(known, "size_over_time")))
+    drawn = spans(_connected(drawable(known, "size_over_time")))
     is_windows = pl.col("platform").str.starts_with("windows").fill_null(False)
     parts = [("size", drawn.filter(~is_windows)), ("size_windows", drawn.filter(is_windows))]
     whole = drawn.select(pl.col("valid_from").min(), pl.col("drawn_to").max()).select(pl.all().dt.epoch("ms")).row(0)
@@ -186,7 +172,7 @@ def size_over_time(frame: pl.DataFrame) -> Chart:
     return titled(
         chart,
         f"How did the size of {subject(frame)} change?",
-        _covered(known) + (f" {unknown:,} images of unknown size are left out." if unknown else ""),
+        covered(known) + (f" {unknown:,} images of unknown size are left out." if unknown else ""),
         "Dashed: not looked at again for more than 90 days." if drawn["is_unseen"].any() else "",
     )
 
@@ -226,7 +212,7 @@ def _size_panel(frame: pl.DataFrame, name: str, whole: tuple[int, int]) -> alt.L
     )
     newest = frame.group_by("line").agg(pl.col("compressed_bytes").sort_by("valid_from").last())
     lines = newest.sort("compressed_bytes", "line", descending=[True, False])["line"].to_list()
-    scale = alt.Scale(domain=lines, range=_categories(len(lines)))
+    scale = alt.Scale(domain=lines, range=categories(len(lines)))
     chosen = alt.selection_point(name=f"chosen_{name}", fields=["line"], bind="legend")
     base = alt.Chart(alt.InlineData(values(drawn)), width=WIDTH, height=280 if name == "size" else 160)
     base = folded(base, drawn.columns).encode(
@@ -242,12 +228,12 @@ def _size_panel(frame: pl.DataFrame, name: str, whole: tuple[int, int]) -> alt.L
             digest="tag's digest",
         ),
     )
-    seen = base.mark_rule(strokeWidth=2.5).encode(x=_time("valid_from", whole), x2="seen_to")
-    unseen = base.mark_rule(strokeWidth=1.5, strokeDash=[3, 4]).encode(x=_time("seen_to", whole), x2="drawn_to")
-    step = base.mark_rule(strokeWidth=1.2).encode(x=_time("valid_from", whole), y2="size_before")
-    point = base.mark_point(filled=True, size=28, opacity=1).encode(x=_time("valid_from", whole))
+    seen = base.mark_rule(strokeWidth=2.5).encode(x=time_axis("valid_from", whole), x2="seen_to")
+    unseen = base.mark_rule(strokeWidth=1.5, strokeDash=[3, 4]).encode(x=time_axis("seen_to", whole), x2="drawn_to")
+    step = base.mark_rule(strokeWidth=1.2).encode(x=time_axis("valid_from", whole), y2="size_before")
+    point = base.mark_point(filled=True, size=28, opacity=1).encode(x=time_axis("valid_from", whole))
     return alt.layer(
-        seen.properties(name=name).add_params(_zoom(f"time_{name}"), chosen),
+        seen.properties(name=name).add_params(time_zoom(f"time_{name}"), chosen),
         unseen.transform_filter("datum.is_unseen"),
         step.transform_filter("datum.size_before !== null"),
         point.transform_filter("datum.is_new"),
@@ -275,10 +261,10 @@ def tag_history(frame: pl.DataFrame) -> Chart:
     )
     if frame.is_empty():
         return nothing("When did the tags move?", "tag_history")
-    rows, total = _largest_rows(frame, pl.len())
+    rows, total = largest_rows(frame, pl.len())
     drawable(rows, "tag_history")
     shade = pl.int_range(pl.len()).over("row") % 2
-    drawn = _spans(rows.sort("row", "valid_from", maintain_order=True).with_columns(shade.alias("shade"))).select(
+    drawn = spans(rows.sort("row", "valid_from", maintain_order=True).with_columns(shade.alias("shade"))).select(
         "row",
         "tag_name",
         "valid_from",
@@ -293,20 +279,20 @@ def tag_history(frame: pl.DataFrame) -> Chart:
     )
     base = alt.Chart(alt.InlineData(values(drawn)), width=WIDTH, height=alt.Step(20 if total > 1 else 48))
     base = folded(base, drawn.columns).encode(
-        y=_row_axis("tag_name", 0.2),
+        y=row_axis("tag_name", 0.2),
         color=alt.Color("shade", type="nominal", scale=None, legend=None),
         tooltip=tooltips(
             tag_name="tag", digest="digest", when="when", elsewhere_until="last known elsewhere", source="source"
         ),
     )
-    seen = _stretch(base, "valid_from", "seen_to", alt.value(1))
-    unseen = _stretch(base, "seen_to", "drawn_to", alt.value(UNSEEN_OPACITY)).transform_filter("datum.is_unseen")
+    seen = block(base, "valid_from", "seen_to", alt.value(1))
+    unseen = block(base, "seen_to", "drawn_to", alt.value(UNSEEN_OPACITY)).transform_filter("datum.is_unseen")
     return titled(
-        alt.layer(seen.properties(name="tag_history").add_params(_zoom()), unseen),
-        f"When did {_tags_of(frame)} move?",
-        "The shade changes with every move. " + _covered(frame),
-        _few_of(total, "with most moves"),
-        _UNSEEN_NOTE if drawn["is_unseen"].any() else "",
+        alt.layer(seen.properties(name="tag_history").add_params(time_zoom()), unseen),
+        f"When did {tags_of(frame)} move?",
+        "The shade changes with every move. " + covered(frame),
+        few_of(total, "with most moves"),
+        UNSEEN_NOTE if drawn["is_unseen"].any() else "",
     )
 
 
@@ -321,7 +307,7 @@ def tag_churn(frame: pl.DataFrame) -> Chart:
     if frame.is_empty():
         return nothing("How often did the tags move?", "tag_churn")
     period, offset = _period(frame["period_start"])
-    rows, total = _largest_rows(frame, pl.col("moves").sum(), is_ranked=True)
+    rows, total = largest_rows(frame, pl.col("moves").sum(), is_ranked=True)
     drawable(rows, "tag_churn")
     drawn = rows.sort("row", "period_start").select(
         "row",
@@ -338,9 +324,9 @@ def tag_churn(frame: pl.DataFrame) -> Chart:
         alt.Chart(alt.InlineData(values(drawn)), width=WIDTH, height=alt.Step(20 if total > 1 else 48))
         .mark_rect(stroke="#ffffff", strokeWidth=0.6, strokeOpacity=0.7)
         .encode(
-            x=_time("period_start"),
+            x=time_axis("period_start"),
             x2="period_end",
-            y=_row_axis("tag_name"),
+            y=row_axis("tag_name"),
             color=alt.Color(
                 "moves",
                 type="quantitative",
@@ -353,14 +339,14 @@ def tag_churn(frame: pl.DataFrame) -> Chart:
             ),
         )
         .properties(name="tag_churn")
-        .add_params(_zoom())
+        .add_params(time_zoom())
     )
     moves = int(frame["moves"].sum())
     return titled(
         chart,
-        f"How often did {_tags_of(frame)} move?",
+        f"How often did {tags_of(frame)} move?",
         f"{moves:,} moves from one digest to another, per {period} (UTC); no cell means none.",
-        _few_of(total, "with most moves"),
+        few_of(total, "with most moves"),
     )
 
 
@@ -377,69 +363,3 @@ def _period(starts: pl.Series) -> tuple[str, str]:
     if days.dt.month().is_in([1, 4, 7, 10]).all() and least >= timedelta(days=89):
         return "quarter", "1q"
     return ("day", "1d") if timedelta(0) < least < timedelta(days=28) else ("month", "1mo")
-
-
-def _largest_rows(frame: pl.DataFrame, weight: pl.Expr, *, is_ranked: bool = False) -> tuple[pl.DataFrame, int]:
-    """The rows of the MOST_TAGS tags with most *weight*, with `row` and `tag_name`; and how many tags there were."""
-    several = frame["repository"].n_unique() > 1
-    name = pl.format("{}:{}", pl.col("repository").map_elements(short_repository, pl.String), "tag")
-    key = ["repository", "tag"]
-    tags = frame.group_by(key, maintain_order=True).agg(weight.alias("weight")).with_row_index("place")
-    ranked = tags.sort("weight", *key, descending=[True, False, False]).head(MOST_TAGS)
-    chosen = (ranked if is_ranked else ranked.sort("place")).drop("weight", "place").with_row_index("row")
-    shown = (name if several else pl.col("tag")).map_elements(lambda text: plain(text, 60), pl.String)
-    return frame.join(chosen, on=key, how="inner", maintain_order="left").with_columns(
-        shown.fill_null("unknown").alias("tag_name")
-    ), tags.height
-
-
-def _row_axis(field: str, gap: float = 0) -> alt.Y:
-    """One band per tag in the order of `row`, which is a field: a list of names would become an expression."""
-    order = alt.EncodingSortField(field="row", op="min")
-    return alt.Y(field, type="nominal", title=None, sort=order, scale=alt.Scale(paddingInner=gap))
-
-
-def _spans(frame: pl.DataFrame) -> pl.DataFrame:
-    """
-    Each row with where its mark ends (`drawn_to`), how much of it was observed (`seen_to`, `is_unseen`), and `when`.
-
-    A stretch that is current ends where it was last observed; one seen only once would have no width and gets a
-    two-hundredth of the whole time, or a day if there is nothing else.
-    """
-    end = pl.col("valid_to").fill_null(pl.col("last_observed_at"))
-    whole = (end.max() - pl.col("valid_from").min()).fill_null(timedelta(0))
-    least = pl.when(whole > timedelta(0)).then(whole / 200).otherwise(timedelta(days=1))
-    drawn = pl.when(pl.col("valid_to").is_null()).then(pl.max_horizontal(end, pl.col("valid_from") + least))
-    observed = pl.max_horizontal("last_observed_at", "valid_from")
-    unseen = pl.col("valid_to").is_not_null() & ((pl.col("valid_to") - observed) > _UNSEEN_AFTER)
-    until = pl.when(pl.col("valid_to").is_null()).then(pl.format("now, last seen {}", when_text("last_observed_at")))
-    return frame.with_columns(
-        drawn.otherwise(end).alias("drawn_to"),
-        unseen.fill_null(False).alias("is_unseen"),
-        pl.format("{} to {}", when_text("valid_from"), until.otherwise(when_text("valid_to"))).alias("when"),
-    ).with_columns(pl.when("is_unseen").then(observed).otherwise("drawn_to").alias("seen_to"))
-
-
-def _time(field: str, whole: tuple[int, int] | None = None) -> alt.X:
-    """An instant along the bottom; *whole* (milliseconds since 1970) makes panels begin and end together."""
-    scale = alt.Scale(type="utc", domain=list(whole)) if whole else alt.Scale(type="utc")
-    return alt.X(field, type="temporal", title="time (UTC)", scale=scale, axis=alt.Axis(format=_TIME_FORMAT))
-
-
-def _zoom(name: str = "time") -> alt.Parameter:
-    """Drag to move along; the wheel only with shift, or a page could not be scrolled past a chart."""
-    return alt.selection_interval(name=name, bind="scales", encodings=["x"], zoom="wheel![event.shiftKey]")
-
-
-def _covered(frame: pl.DataFrame) -> str:
-    first = frame.select(when_text("valid_from").min()).item()
-    last = frame.select(pl.max_horizontal(when_text("valid_to", ""), when_text("last_observed_at", "")).max()).item()
-    return f"{first[:10]} to {last[:10]}." if first[:10] != last[:10] else f"On {first[:10]}."
-
-
-def _tags_of(frame: pl.DataFrame) -> str:
-    return subject(frame) if frame["tag"].n_unique() == 1 else f"the tags of {subject(frame)}"
-
-
-def _few_of(total: int, which: str) -> str:
-    return f"The {MOST_TAGS} tags {which}, of {total:,}." if total > MOST_TAGS else ""
