@@ -1,4 +1,4 @@
-"""Pages of repo-info become records: every form, every broken form, and their real history."""
+"""Documents of repo-info and their histories become records, each version and digest once."""
 
 from __future__ import annotations
 
@@ -12,7 +12,8 @@ from typing import Any, TypeVar
 
 import pytest
 
-from imglab import gitlog, snapshot
+from imglab import gitlog, imports
+from imglab.data import open_store
 from imglab.errors import UsageError
 from imglab.records import (
     Config,
@@ -28,6 +29,7 @@ from imglab.records import (
 from imglab.sources import repo_info
 from imglab.sources.documents import Reading
 from imglab.sources.repo_info import collect
+from imglab.store import CHECKS, MARTS
 
 PAGES = Path(__file__).parent / "data" / "repo_info"
 SINGLE, LIST, SCHEMA1, ABSENT = (
@@ -131,7 +133,7 @@ def test_longer_history_reads_only_what_is_new(clone: Clone) -> None:
 
 def test_only_remote_pages_of_a_clone_are_read(clone: Clone) -> None:
     """Other documents of the repository are left alone without a word."""
-    others = {"README.md": b"# x\n", "repos/lantern/tag-details.md": b"x", "repos/lantern/local/1.0.md": b"# x\n"}
+    others = {"README.md": b"# x\n", "repos/lantern/README.md": b"x", "repos/lantern/local/1.0.md": b"# x\n"}
     clone.commit(NOON, {PAGE: SINGLE, "notes.md": b"x", **others})
     records = collected(clone.folder)
     assert [row.document for row in of(TagObservation, records)] == [PAGE]
@@ -168,9 +170,9 @@ def test_second_import_adds_nothing(clone: Clone, tmp_path: Path) -> None:
     clone.commit(NOON, {PAGE: SINGLE, "repos/ferry/remote/2.md": LIST})
     clone.commit(NOON, {PAGE: OTHER})
     clone.commit(NOON + timedelta(days=1), {PAGE: b"# x\n", "repos/ferry/remote/2.md": None})
-    first = snapshot.import_documents(tmp_path / "data", "repo-info", clone.folder)
+    first = imports.import_documents(tmp_path / "data", "repo-info", clone.folder)
     assert (first.run.tags, first.run.failures) == (2, 1)
-    second = snapshot.import_documents(tmp_path / "data", "repo-info", clone.folder)
+    second = imports.import_documents(tmp_path / "data", "repo-info", clone.folder)
     folder = tmp_path / "data" / "journal" / second.run_id
     assert [path.name for path in folder.iterdir()] == ["run.parquet"]
 
@@ -264,9 +266,229 @@ def test_progress_counts_versions(clone: Clone) -> None:
     assert told == [(0, 2), (1, 2), (2, 2)]
 
 
+def test_repository_can_be_given(tmp_path: Path) -> None:
+    """The repository of pages can be given, for such as were written about another registry."""
+    records = collected(copy_of("single.md", tmp_path), repository="example.org/team/lantern")
+    assert {row.repository for row in records if isinstance(row, TagObservation | DocumentVersion)} == {
+        "example.org/team/lantern"
+    }
+
+
+# --- documents of many tags ------------------------------------------------------------------------------------------
+
+DETAILS = "repos/lantern/tag-details.md"
+EARLIER = "lantern/tag-details.md"
+LAYERED = b"""\
+# Tags of `lantern`
+
+-\t[`lantern:1.0`](#lantern10)
+-\t[`lantern:2.0`](#lantern20)
+
+## `lantern:1.0`
+
+```console
+$ docker pull library/lantern@sha256:1111111111111111111111111111111111111111111111111111111111111111
+```
+
+-\tTotal v2 Content-Length: 977.0 B
+
+### Layers (1)
+
+#### `2222222222222222222222222222222222222222222222222222222222222222`
+
+-\tCreated: Tue, 05 Jan 2016 10:00:00 GMT
+-\tv2 Blob: `sha256:3333333333333333333333333333333333333333333333333333333333333333`
+-\tv2 Content-Length: 977.0 B
+
+## `lantern:2.0`
+
+**does not exist** (yet?)
+"""
+
+
+def details(*pages: bytes) -> bytes:
+    """A document that shows *pages*, each of one tag of lantern."""
+    tags = [page.split(b"`")[1] for page in pages]
+    contents = b"".join(b"-\t[`%b`](#x)\n" % tag for tag in tags)
+    return b"# Tags of `lantern`\n\n" + contents + b"".join(b"\n" + page for page in pages)
+
+
+def untyped(page: bytes) -> bytes:
+    """*page* as documents had it before August 2016: without the media types of layers."""
+    return page.replace(b"977.0 B  \n\t\tMIME: application/vnd.docker.image.rootfs.diff.tar.gzip\n", b"977.0 B\n")
+
+
+TWO = SINGLE.replace(b"lantern:1.0", b"lantern:2.0")
+
+
+def seen(records: list[Record]) -> list[tuple[str, int, str | None, int | None]]:
+    """Tag, day after the first, first part of the document's path and place in it, of each observation."""
+    return [
+        (row.tag, (row.observed_at - NOON).days, str(row.document).rpartition("/")[2], row.document_position)
+        for row in of(TagObservation, records)
+    ]
+
+
+def test_many_tags_of_one_document(clone: Clone) -> None:
+    """Each section is an observation at its place; what it describes is told."""
+    clone.commit(NOON, {EARLIER: LAYERED})
+    clone.commit(NOON + timedelta(days=1), {EARLIER: details(SINGLE, TWO)})
+    records = collected(clone.folder)
+    assert seen(records) == [
+        ("1.0", 0, "tag-details.md", 0),
+        ("2.0", 0, "tag-details.md", 1),
+        ("1.0", 1, "tag-details.md", 0),
+        ("2.0", 1, "tag-details.md", 1),
+    ]
+    assert [row.is_absent for row in of(TagObservation, records)] == [False, True, False, False]
+    assert [manifest.kind for manifest in of(Manifest, records)] == ["schema1", "image"]
+
+
+def test_only_documents_of_tags_of_a_clone_are_read(clone: Clone, tmp_path: Path) -> None:
+    """Beside them lie thousands of other documents, which are left alone: in a history and in plain folders."""
+    others = {"lantern/README.md": b"# x\n", "lantern/content.md": b"x", "ferry/logo.md": b"x", "x.md": SINGLE}
+    clone.commit(NOON, {EARLIER: LAYERED, **others})
+    shutil.copytree(clone.folder, tmp_path / "plain", ignore=shutil.ignore_patterns(".git"))
+    for folder in (clone.folder, tmp_path / "plain"):
+        records = collected(folder)
+        assert {row.document for row in of(TagObservation, records)} == {EARLIER}
+        assert of(Failure, records) == []
+
+
+def test_page_speaks_for_its_tag(clone: Clone) -> None:
+    """A document of many tags speaks for those that have no page beside it at that commit."""
+    clone.commit(NOON, {DETAILS: details(SINGLE, TWO)})
+    clone.commit(NOON + timedelta(days=1), {DETAILS: details(OTHER, TWO), PAGE: SINGLE})
+    clone.commit(NOON + timedelta(days=2), {DETAILS: details(SINGLE, TWO)})
+    clone.commit(NOON + timedelta(days=3), {DETAILS: details(OTHER, TWO), PAGE: None})
+    clone.commit(NOON + timedelta(days=4), {"repos/other/remote/2.0.md": SINGLE, DETAILS: details(TWO)})
+    records = collected(clone.folder)
+    assert of(Failure, records) == []
+    assert [row for row in seen(records) if row[0] == "1.0" and row[1] < 4] == [
+        ("1.0", 0, "tag-details.md", 0),
+        ("1.0", 1, "1.0.md", None),
+        ("1.0", 3, "tag-details.md", 0),
+    ]
+    assert [row[1:] for row in seen(records) if row[0] == "2.0"] == [
+        (0, "tag-details.md", 1),
+        (1, "tag-details.md", 1),
+        (2, "tag-details.md", 1),
+        (3, "tag-details.md", 1),
+        (4, "tag-details.md", 0),
+    ]
+
+
+def test_page_speaks_in_plain_folders(tmp_path: Path) -> None:
+    """The same holds of files without a history, whichever folder is named."""
+    folder = tmp_path / "repos" / "lantern"
+    (folder / "remote").mkdir(parents=True)
+    (folder / "remote" / "1.0.md").write_bytes(SINGLE)
+    (folder / "tag-details.md").write_bytes(details(OTHER, TWO))
+    for place in (tmp_path, tmp_path / "repos", folder):
+        records = collected(place)
+        assert of(Failure, records) == []
+        assert {(tag, document) for tag, _, document, _ in seen(records)} == {
+            ("1.0", "1.0.md"),
+            ("2.0", "tag-details.md"),
+        }
+    assert {row[2] for row in seen(collected(folder / "tag-details.md"))} == {"tag-details.md"}
+
+
+@pytest.mark.parametrize("name", ["tag-details.md", "saved.txt"])
+def test_plain_document_of_many_tags(tmp_path: Path, name: str) -> None:
+    """It is known by how it begins, and was observed at the newest date in its text."""
+    (tmp_path / name).write_bytes(LAYERED)
+    records = collected(tmp_path / name)
+    assert {row.observed_at for row in of(TagObservation, records)} == {datetime(2016, 1, 5, 10, tzinfo=UTC)}
+    assert of(DocumentVersion, records) == [
+        DocumentVersion(
+            name,
+            None,
+            datetime(2016, 1, 5, 10, tzinfo=UTC),
+            "docker.io/library/lantern",
+            form="tag-details by layer",
+        )
+    ]
+
+
+def test_traces_of_documents_of_many_tags(clone: Clone, tmp_path: Path) -> None:
+    """Each version is told with its form, removals and unreadable ones too; a second import adds nothing."""
+    blanks = details(SINGLE).replace(b"-\t", b"- ").replace(b"\t", b"  ").replace(b"- [", b"-\t[")
+    bodies = [LAYERED, blanks, details(SINGLE), b"# Lantern\n", b"", None]
+    for day, body in enumerate(bodies):
+        clone.commit(NOON + timedelta(days=day), {EARLIER: body})
+    versions = of(DocumentVersion, collected(clone.folder))
+    assert [(row.form, row.is_removed) for row in versions] == [
+        ("tag-details by layer", False),
+        ("tag-details with blanks", False),
+        ("tag-details", False),
+        (None, False),
+        (None, False),
+        (None, True),
+    ]
+    assert {(row.document, row.repository) for row in versions} == {(EARLIER, "docker.io/library/lantern")}
+    first = imports.import_documents(tmp_path / "data", "repo-info", clone.folder)
+    assert [failure.kind for failure in first.failures] == ["not-a-page", "not-a-page"]
+    second = imports.import_documents(tmp_path / "data", "repo-info", clone.folder)
+    assert [path.name for path in (tmp_path / "data" / "journal" / second.run_id).iterdir()] == ["run.parquet"]
+
+
+def test_standing_defects_are_told_once(clone: Clone) -> None:
+    """A broken section fails with the first version that has it so, and again if it breaks otherwise."""
+    broken = LAYERED.replace(b"Layers (1)", b"Layers (3)")
+    first = clone.commit(NOON, {EARLIER: broken})
+    clone.commit(NOON + timedelta(days=1), {EARLIER: broken.replace(b"yet", b"now")})
+    clone.commit(NOON + timedelta(days=2), {EARLIER: LAYERED})
+    clone.commit(NOON + timedelta(days=3), {EARLIER: b"\n" + broken})
+    last = clone.commit(NOON + timedelta(days=4), {EARLIER: broken.replace(b"sha256:1", b"sha256:4")})
+    records = collected(clone.folder)
+    told = [(failure.locator, failure.kind) for failure in of(Failure, records)]
+    assert told[0] == (f"{EARLIER}@{first}:14", "missing-layers")
+    assert told[-1] == (f"{EARLIER}@{last}:14", "missing-layers")
+    assert [locator for locator, _ in told].count(f"{EARLIER}@{first}:14") == 1
+    assert [row.tag for row in of(TagObservation, records)].count("1.0") == 5
+    assert [manifest.digest for manifest in of(Manifest, records)] == ["sha256:" + "1" * 64]
+
+
+def test_tag_twice_in_one_document(clone: Clone) -> None:
+    """The first section counts; one that says something else is a failure."""
+    clone.commit(NOON, {EARLIER: details(SINGLE, SINGLE, OTHER)})
+    records = collected(clone.folder)
+    assert len(of(TagObservation, records)) == 1
+    assert [failure.kind for failure in of(Failure, records)] == ["contradiction"]
+
+
+def test_layers_are_told_with_their_types(clone: Clone) -> None:
+    """Content shown without media types of layers waits for a version that shows them."""
+    clone.commit(NOON, {EARLIER: details(untyped(SINGLE), untyped(TWO.replace(b"80d5b094ab02", b"000000000000")))})
+    records = collected(clone.folder)
+    assert [layer.media_type for layer in of(Layer, records)] == [None, None]
+    clone.commit(NOON + timedelta(days=1), {EARLIER: details(SINGLE)})
+    records = collected(clone.folder)
+    assert [layer.media_type for layer in of(Layer, records)] == [
+        "application/vnd.docker.image.rootfs.diff.tar.gzip",
+        None,
+    ]
+    assert len(of(Manifest, records)) == 2 and len(of(Config, records)) == 1
+
+
+def test_better_description_counts_in_any_order(tmp_path: Path) -> None:
+    """Of documents with and without the types of layers the former count, whichever is imported first."""
+    (tmp_path / "old.md").write_bytes(details(untyped(SINGLE)))
+    (tmp_path / "new.md").write_bytes(SINGLE)
+    for order in (("old.md", "new.md"), ("new.md", "old.md")):
+        data = tmp_path / order[0].removesuffix(".md")
+        for name in order:
+            imports.import_documents(data, "repo-info", tmp_path / name)
+        with open_store(data) as store:
+            types = store.sql("select media_type from image_layer").to_series()
+            assert types.to_list() == ["application/vnd.docker.image.rootfs.diff.tar.gzip"]
+
+
 # --- real documents --------------------------------------------------------------------------------------------------
 
 # With rename detection, which hides what came as a rename, python has 27, golang 78 and hello-world 1 version less.
+# Beside these, 4 versions each of two documents of many tags speak for the 7 tags that have no page yet.
 REAL_COUNTS = {
     "python": (353, 6_241),
     "golang": (319, 2_629),
@@ -289,11 +511,31 @@ def test_real_documents_and_versions(history: list[Record]) -> None:
     """Every version of every document is read, and none fails."""
     documents, versions = defaultdict(set), Counter[str]()
     for row in of(TagObservation, history):
-        image = str(row.document).split("/")[1]
-        documents[image].add(row.document)
-        versions[image] += 1
+        if row.document_position is None:
+            image = str(row.document).split("/")[1]
+            documents[image].add(row.document)
+            versions[image] += 1
     assert {image: (len(documents[image]), versions[image]) for image in documents} == REAL_COUNTS
     assert of(Failure, history) == []
+    many = [row for row in of(TagObservation, history) if row.document_position is not None]
+    assert Counter(row.document for row in many) == {
+        "repos/alpine/tag-details.md": 24,
+        "repos/hello-world/tag-details.md": 4,
+    }
+    assert max(row.observed_at for row in many) < datetime(2016, 9, 9, tzinfo=UTC)
+
+
+@pytest.mark.real_history
+def test_real_traces(history: list[Record]) -> None:
+    """All 11,745 changes are told, 586 removals among them."""
+    versions = of(DocumentVersion, history)
+    assert Counter(row.form for row in versions if not row.is_removed) == {
+        "page": 10_637,
+        "absent": 457,
+        "tag-details": 65,
+    }
+    assert (len(versions), sum(row.is_removed for row in versions)) == (11_745, 586)
+    assert {row.repository for row in versions} == {f"docker.io/library/{image}" for image in REAL_COUNTS}
 
 
 @pytest.mark.real_history
@@ -356,6 +598,79 @@ def test_real_single_documents(real_data: Path, tmp_path: Path) -> None:
     ]
     assert len(of(TagObservation, records)) == 49 - 2 + 2
     assert 349_284_332 in {manifest.compressed_bytes for manifest in of(Manifest, records)}
+
+
+@pytest.fixture(scope="session")
+def earlier(real_data: Path) -> list[Record]:
+    """Everything that the documents of many tags in the bundle of docs tell."""
+    return collected(real_data / "docs-tag-details.bundle")
+
+
+@pytest.mark.real_history
+def test_real_documents_of_many_tags(earlier: list[Record], real_data: Path) -> None:
+    """Every version is read, also the removals, and fails only for 15 sections that show a part of their layers."""
+    versions = of(DocumentVersion, earlier)
+    assert Counter((row.document, row.is_removed) for row in versions) == {
+        ("python/tag-details.md", False): 133,
+        ("python/tag-details.md", True): 1,
+        ("hello-world/tag-details.md", False): 61,
+        ("hello-world/tag-details.md", True): 1,
+        ("alpine/tag-details.md", False): 32,
+        ("alpine/tag-details.md", True): 1,
+    }
+    assert {failure.kind for failure in of(Failure, earlier)} == {"missing-layers"}
+    assert len(of(Failure, earlier)) == 15
+    observations = of(TagObservation, earlier)
+    assert (len(observations), sum(row.is_absent for row in observations)) == (6_979, 35)
+    states = defaultdict(list)
+    for row in observations:
+        if row.repository.endswith("python"):
+            states[row.document_revision].append((row.tag, row.document_position, row.digest))
+    bodies = {v.body for v in gitlog.versions(real_data / "docs-tag-details.bundle", wanted=is_python) if v.body}
+    assert (len(states), len(bodies)) == (133, 86)
+
+
+def is_python(path: str) -> bool:
+    return path.startswith("python/")
+
+
+@pytest.mark.real_history
+def test_real_content_of_many_tags(earlier: list[Record]) -> None:
+    """Content is told once, layers add up, and each layer of a schema 1 manifest has its step."""
+    manifests, steps = of(Manifest, earlier), Counter(step.config_digest for step in of(History, earlier))
+    assert Counter(manifest.kind for manifest in manifests) == {"schema1": 1_292, "image": 146}
+    assert len({manifest.digest for manifest in manifests}) == len(manifests)
+    sums: Counter[str] = Counter()
+    for layer in of(Layer, earlier):
+        sums[layer.manifest_digest] += layer.compressed_bytes or 0
+    assert all(sums[manifest.digest] == manifest.compressed_bytes for manifest in manifests)
+    old = [manifest for manifest in manifests if manifest.kind == "schema1"]
+    assert all(steps[str(manifest.config_digest)] == manifest.layer_count for manifest in old)
+
+
+@pytest.mark.real_history
+def test_real_bundles_in_both_orders(real_data: Path, tmp_path: Path) -> None:
+    """Whichever is imported first, the marts are the same and sound, and python:latest has the sizes it had."""
+    bundles = ["docs-tag-details.bundle", "repo-info.bundle"]
+    marts = []
+    for order in (bundles, bundles[::-1]):
+        for name in order:
+            imports.import_documents(tmp_path / order[0], "repo-info", real_data / name)
+        with open_store(tmp_path / order[0]) as store:
+            assert {name: len(store.check(name)) for name in CHECKS} == dict.fromkeys(CHECKS, 0)
+            marts.append([store.sql(f"from {mart.name} order by all").drop("run_id", strict=False) for mart in MARTS])
+            aligned = store.sql("select count(step_source), count(*) from image where kind = 'schema1'").row(0)
+            sizes = store.sql(
+                """
+                select compressed_bytes, layer_count
+                from tag_image
+                where repository = 'docker.io/library/python' and tag = 'latest'
+                order by valid_from
+                """
+            ).rows()
+    assert all(one.equals(other) for one, other in zip(*marts, strict=True))
+    assert aligned == (1_292, 1_292)
+    assert (sizes[0], sizes[31]) == ((263_057_951, 13), (266_890_649, 7))
 
 
 @pytest.mark.real_history

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -29,8 +29,8 @@ def of(kind: type[R], records: list[Record]) -> list[R]:
     return [record for record in records if isinstance(record, kind)]
 
 
-def records_of(body: bytes, **options: Any) -> list[Record]:
-    return page_records(parse_page(body, source="page.md"), observed_at=NOON, **options)
+def records_of(body: bytes) -> list[Record]:
+    return page_records(parse_page(body, source="page.md"), NOON)
 
 
 # --- writing pages again: what was parsed is all there is ------------------------------------------------------------
@@ -204,12 +204,6 @@ def test_list_without_media_type() -> None:
     assert (index.kind, index.media_type) == ("index", None)
 
 
-def test_repository_can_be_overridden() -> None:
-    """The repository of a page can be given, for pages written about another registry."""
-    (observation,) = of(TagObservation, records_of(SINGLE, repository="example.org/team/lantern"))
-    assert observation.repository == "example.org/team/lantern"
-
-
 # --- broken pages ----------------------------------------------------------------------------------------------------
 
 
@@ -300,7 +294,7 @@ def test_damage_raises_only_parse_errors(body: bytes, start: float, removed: int
     assert len(page.sections) + len(page.defects) >= len(page.platforms)
     for section in page.sections:
         assert sum(layer.compressed_bytes for layer in section.image.layers) == section.image.compressed_bytes
-    assert page_records(page, observed_at=NOON)
+    assert page_records(page, NOON)
 
 
 # --- real documents --------------------------------------------------------------------------------------------------

@@ -65,8 +65,7 @@ class Lines:
 
     def size(self, pattern: re.Pattern[str], what: str) -> int:
         """The bytes that the next line tells where *pattern* has SIZE_TEXT."""
-        match = self.expect(pattern, what)
-        return int(match[1] or match[2])
+        return size_of(self.expect(pattern, what))
 
     def date(self, pattern: re.Pattern[str], what: str) -> datetime:
         """The instant that the next line tells where *pattern* has DATE_TEXT."""
@@ -89,6 +88,11 @@ class Lines:
         if self.is_over():
             return Broken(max(self.at - 1, 0), f"ends where it should have {what}", "truncated")
         return Broken(self.at, f"should be {what}")
+
+
+def size_of(match: re.Match[str]) -> int:
+    """The bytes that *match* tells, of a pattern that begins its groups with SIZE_TEXT."""
+    return int(match[1] or match[2])
 
 
 def decoded(body: bytes) -> str:

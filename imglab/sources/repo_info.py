@@ -1,44 +1,64 @@
 """
-Documents of docker-library/repo-info with their history, one pass over all of them.
+Documents of docker-library/repo-info and its predecessors with their history, one pass over all of them.
 
-Reference: https://github.com/docker-library/repo-info, last looked at in September 2026. What the pages say is read by
-`tag_page`. Oddities met in real histories:
+Reference: https://github.com/docker-library/repo-info and, until August 2016, https://github.com/docker-library/docs;
+last looked at in September 2026. There are two kinds: a page for each tag, `repos/<image>/remote/<tag>.md` (see
+`tag_page`), and one document with all tags of an image, `repos/<image>/tag-details.md` and in docs
+`<image>/tag-details.md` (see `tag_details`). Oddities met in real histories:
 
 - Of several commits in one second the last one counts.
-- Pages are removed when a tag is no longer supported, which says nothing about the registry.
+- A document is removed when its tag or image is no longer kept there, which says nothing about the registry.
+- Since there are pages (2016-09-09) `tag-details.md` is made from them in the same commit, and says the same: of 300
+  sections in 61 versions all do. So it speaks only for tags that have no page in its tree: before that day for all.
+- Until mid-August 2016 the media types of layers are missing. Content told without them waits for the end of the pass:
+  a later version may tell it in full.
+- A bot of docs went to and fro between two states of a document. Each of them was published, and is an observation.
 """
 
 from __future__ import annotations
 
 import re
+from bisect import bisect
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import datetime
 
 from imglab.errors import InvalidReference, ParseError, UsageError
 from imglab.gitlog import Change, Documents, Version, unread
 from imglab.oci import canonical_repository
-from imglab.records import Config, DocumentVersion, Manifest, Record
-from imglab.sources.documents import Reading, check_times, defect_failure, failure, in_time, locator
+from imglab.records import Config, DocumentVersion, Manifest, Record, TagObservation
+from imglab.sources.documents import Defect, Reading, check_times, defect_failure, failure, in_time, locator
+from imglab.sources.tag_details import (
+    LayeredTag,
+    TagDetails,
+    is_tag_details,
+    layered_records,
+    newest_date_in,
+    parse_tag_details,
+    tag_observation,
+)
 from imglab.sources.tag_page import Page, image_records, index_records, newest_date, page_observation, parse_page
 
-_REMOTE_PAGE = re.compile(r"(?:.*/)?repos/(.+)/remote/([^/]+)\.md")
-_OTHER_PAGE = re.compile(r"(?:.*/)?(?:README|tag-details)\.md|(?:.*/)?repos/.+/local/[^/]+\.md")
+_PAGE = re.compile(r"(?:(?:.*/)?repos/(.+)/|.*/|)remote/[^/]+\.md")
+_DETAILS = re.compile(r"(?:(?:.*/)?repos/(.+)/|(?:.*/)?([^/]+)/|)tag-details\.md")
+_OTHER = re.compile(r"(?:.*/)?README\.md|(?:.*/)?repos/.+/local/[^/]+\.md")
 
 
 def collect(documents: Documents, reading: Reading) -> Iterator[Record]:
     """
-    Records of every page in *documents*, oldest version first; parts that cannot be read are Failure records.
+    Records of every document in *documents*, oldest version first; parts that cannot be read are Failure records.
 
     A version in a history was observed at its commit's time; a plain file at the time given, else at the newest date in
-    its text. A page removed from a history is no observation: it is no longer kept, its tag may live on.
+    its text. A document removed from a history is no observation: it is no longer kept, its tags may live on.
     Each digest is told once, and not if it is known; versions read before are passed over. Every version that is read
-    leaves a DocumentVersion, a plain file only if it says what it is about and when: its form is `page`, `absent` (the
-    page of a tag that does not exist), or null.
-    Raises UsageError if there are no pages, or if a time is given for a history.
+    leaves a DocumentVersion, a plain file only if it says what it is about and when. Its form is `page`, `absent` (the
+    page of a tag that does not exist), one of those of `tag_details`, or null.
+    Raises UsageError if there are no such documents, or if a time is given for a history.
     """
     check_times(documents, reading)
-    todo = unread(in_time(_page_changes(documents)), reading.read)
-    collector = _Collector(reading)
+    changes = _wanted_changes(documents)
+    todo = unread(in_time(changes), reading.read)
+    collector = _Collector(reading, _Pages(changes))
     for done, version in enumerate(documents.read(todo)):
         reading.progress(done, len(todo))
         yield from collector.records(version)
@@ -46,30 +66,47 @@ def collect(documents: Documents, reading: Reading) -> Iterator[Record]:
     reading.progress(len(todo), len(todo))
 
 
-def _page_changes(documents: Documents) -> list[Change]:
-    """Changes of all pages: what is named if it is one file, else remote pages, else whatever may be a page."""
+def _wanted_changes(documents: Documents) -> list[Change]:
+    """Changes of what is named if it is one file, else of what lies at its place, else of whatever may be a page."""
     if documents.is_single:
         return documents.changes(lambda path: True)
-    changes = documents.changes(lambda path: path.endswith(".md") and not _OTHER_PAGE.fullmatch(path))
-    if documents.is_history and any(path.startswith("repos/") or "/repos/" in path for path in _paths(changes)):
-        changes = [change for change in changes if _REMOTE_PAGE.fullmatch(change.path)]
+    changes = documents.changes(lambda path: path.endswith(".md") and not _OTHER.fullmatch(path))
+    in_place = [change for change in changes if _PAGE.fullmatch(change.path) or _DETAILS.fullmatch(change.path)]
     if not changes:
-        raise UsageError(f"{documents.location} holds no pages of repo-info (repos/<image>/remote/<tag>.md)")
-    return changes
+        where = "repos/<image>/remote/<tag>.md, <image>/tag-details.md"
+        raise UsageError(f"{documents.location} holds no pages of repo-info ({where})")
+    return in_place or changes
 
 
-def _paths(changes: list[Change]) -> set[str]:
-    return {change.path for change in changes}
+class _Pages:
+    """Which pages lay beside each version of a document of many tags."""
+
+    def __init__(self, changes: list[Change]) -> None:
+        self._numbers = {commit: number for number, commit in enumerate(dict.fromkeys(one.commit for one in changes))}
+        self._changes: dict[str, list[tuple[int, bool]]] = {}  # by path: number of the commit, whether it left a page
+        for change in changes:
+            is_there = change.blob is not None or change.commit is None
+            self._changes.setdefault(change.path, []).append((self._numbers[change.commit], is_there))
+
+    def has(self, version: Version, tag: str) -> bool:
+        """Whether *tag* had a page in the tree that *version*, a document of many tags, was part of."""
+        path = f"{version.path.rpartition('/')[0]}/remote/{tag}.md".removeprefix("/")
+        changes = self._changes.get(path, [])
+        before = bisect(changes, (self._numbers[version.commit], True))
+        return before > 0 and changes[before - 1][1]
 
 
 class _Collector:
     """Turns versions into records, remembering what was told already."""
 
-    def __init__(self, reading: Reading) -> None:
+    def __init__(self, reading: Reading, pages: _Pages) -> None:
         self._reading = reading
+        self._pages = pages
         self._known = set(reading.known)
         self._observed: dict[tuple[str, str, datetime], str | None] = {}
+        self._told: set[tuple[str, str]] = set()
         self._incomplete: dict[str, list[Record]] = {}
+        self._untyped: dict[str | None, Page] = {}
 
     def records(self, version: Version) -> Iterator[Record]:
         """The records of one version."""
@@ -77,42 +114,84 @@ class _Collector:
         if version.error:
             yield failure(where, "missing-document", f"{where}: {version.error}")
             return
-        page: Page | None = None
+        document: Page | TagDetails | None = None
         if version.body is not None:
             try:
-                page = parse_page(version.body, source=where)
+                document = self._parse(version, version.body)
             except ParseError as error:
                 yield failure(where, "not-a-page" if error.place == "line 1" else "unreadable", str(error))
-        observed_at = version.committed_at or self._reading.observed_at or (newest_date(page) if page else None)
-        if page:
-            yield from (defect_failure(where, defect) for defect in page.defects)
-            yield from self._page_records(page, version, observed_at)
-        repository = self._reading.repository or (page.repository if page else _repository_kept_at(version.path))
+        observed_at = version.committed_at or self._reading.observed_at or _newest_date(document)
+        if document:
+            yield from (defect_failure(where, defect) for defect in self._new_defects(document, version.path))
+            yield from self._statements(document, version, observed_at)
+        repository = self._reading.repository or (document.repository if document else _repository_at(version.path))
         if observed_at and (repository or version.commit):
-            form = None if page is None else "absent" if page.is_absent else "page"
-            yield DocumentVersion(version.path, version.commit, observed_at, repository, version.body is None, form)
+            is_removed = version.body is None
+            form = _form(document)
+            yield DocumentVersion(version.path, version.commit, observed_at, repository, is_removed, form)
 
     def deferred(self) -> Iterator[Record]:
-        """Indexes of which no version of any page showed all platforms."""
+        """Content of which no version told the types of layers, and indexes of which none showed all platforms."""
+        for page in self._untyped.values():
+            yield from self._learnt(image_records(page, self._known))
         for records in self._incomplete.values():
             yield from records
 
-    def _page_records(self, page: Page, version: Version, observed_at: datetime | None) -> Iterator[Record]:
+    def _parse(self, version: Version, body: bytes) -> Page | TagDetails:
         where = locator(version)
-        if observed_at is None:
-            yield failure(where, "no-date", f"{where}: the page has no date and no history: say when it was observed")
-            return
-        observation = page_observation(page, observed_at, version.path, version.commit, self._reading.repository)
-        key = observation.repository, observation.tag, observed_at
-        if key not in self._observed:
-            self._observed[key] = page.digest
-            yield observation
-        elif self._observed[key] != page.digest:
-            message = f"{where}: another document says that {page.name}:{page.tag} was elsewhere at {observed_at}"
-            yield failure(where, "contradiction", message)
-        yield from self._content(page)
+        if _DETAILS.fullmatch(version.path) or is_tag_details(body):
+            return parse_tag_details(body, source=where, has_page=lambda tag: self._pages.has(version, tag))
+        return parse_page(body, source=where)
 
-    def _content(self, page: Page) -> Iterator[Record]:
+    def _new_defects(self, document: Page | TagDetails, path: str) -> Iterator[Defect]:
+        """Defects of *document*; those of a section that stays as it is from version to version are told once."""
+        for defect in document.defects:
+            told = path, defect.message
+            if isinstance(document, Page) or told not in self._told:
+                self._told.add(told)
+                yield defect
+
+    def _statements(
+        self, document: Page | TagDetails, version: Version, observed_at: datetime | None
+    ) -> Iterator[Record]:
+        if observed_at is None:
+            where = locator(version)
+            message = f"{where}: the document has no date and no history: say when it was observed"
+            yield failure(where, "no-date", message)
+        elif isinstance(document, Page):
+            yield from self._statement(document, version, observed_at)
+        else:
+            for section in document.sections:
+                yield from self._statement(section.said, version, observed_at, section.position)
+
+    def _statement(
+        self, said: Page | LayeredTag, version: Version, observed_at: datetime, position: int | None = None
+    ) -> Iterator[Record]:
+        if isinstance(said, Page):
+            seen, content = page_observation(said, observed_at), self._page_content(said)
+        else:
+            seen, content = tag_observation(said, observed_at), self._learnt(layered_records(said, self._known))
+        seen = replace(
+            seen,
+            repository=self._reading.repository or seen.repository,
+            document=version.path,
+            document_revision=version.commit,
+            document_position=position,
+        )
+        yield from self._observation(seen, locator(version))
+        yield from content
+
+    def _observation(self, seen: TagObservation, where: str) -> Iterator[Record]:
+        """*seen*, unless something was said of the tag and time before; a failure if that was something else."""
+        key = seen.repository, seen.tag, seen.observed_at
+        if key not in self._observed:
+            self._observed[key] = seen.digest
+            yield seen
+        elif self._observed[key] != seen.digest:
+            message = f"it was told already that {seen.repository}:{seen.tag} was elsewhere at {seen.observed_at}"
+            yield failure(where, "contradiction", f"{where}: {message}")
+
+    def _page_content(self, page: Page) -> Iterator[Record]:
         if page.digest is not None and page.digest not in self._known:
             index = index_records(page)
             if page.defects:
@@ -121,16 +200,36 @@ class _Collector:
                 self._incomplete.pop(page.digest, None)
                 self._known.add(page.digest)
                 yield from index
-        for record in image_records(page, self._known):
+        if page.lacks_types:
+            self._untyped.setdefault(page.digest, page)
+        else:
+            yield from self._learnt(image_records(page, self._known))
+
+    def _learnt(self, records: Iterator[Record]) -> Iterator[Record]:
+        """*records*, whose digests are known from then on."""
+        for record in records:
             if isinstance(record, Manifest | Config):
                 self._known.add(record.digest)
             yield record
 
 
-def _repository_kept_at(path: str) -> str | None:
-    """The repository that a page is about by its path; None if that does not tell."""
-    match = _REMOTE_PAGE.fullmatch(path)
+def _form(document: Page | TagDetails | None) -> str | None:
+    if isinstance(document, Page):
+        return "absent" if document.is_absent else "page"
+    return document.form if document else None
+
+
+def _newest_date(document: Page | TagDetails | None) -> datetime | None:
+    if isinstance(document, Page):
+        return newest_date(document)
+    return newest_date_in(document) if document else None
+
+
+def _repository_at(path: str) -> str | None:
+    """The repository that the document at *path* is about; None if its place does not tell."""
+    match = _PAGE.fullmatch(path) or _DETAILS.fullmatch(path)
+    image = match and next(filter(None, match.groups()), None)
     try:
-        return canonical_repository(match[1]) if match else None
+        return canonical_repository(image) if image else None
     except InvalidReference:
         return None

@@ -1,6 +1,9 @@
 """
 Pages of docker-library/repo-info, `repos/<image>/remote/<tag>.md`: one tag with its platforms, steps and layers.
 
+Documents of many tags (see `tag_details`) hold such a page for each tag; from June to August 2016 without the media
+types of layers.
+
 Reference: https://github.com/docker-library/repo-info (its `scan-remote` scripts write the pages). Last seen to hold in
 September 2026, for every form since September 2016. Oddities met in real data:
 
@@ -28,7 +31,7 @@ from imglab.errors import InvalidReference, ParseError
 from imglab.oci import Reference
 from imglab.records import Config, History, IndexEntry, Layer, Manifest, Record, TagObservation
 from imglab.sources.documents import Defect
-from imglab.sources.lines import DATE_TEXT, DIGEST_TEXT, SIZE_TEXT, Broken, Lines, check_utf8, decoded
+from imglab.sources.lines import DATE_TEXT, DIGEST_TEXT, SIZE_TEXT, Broken, Lines, check_utf8, decoded, size_of
 from imglab.steps import instruction, is_conditional, step_label
 
 # --- what a page shows -----------------------------------------------------------------------------------------------
@@ -54,12 +57,12 @@ class PageStep:
 
 @dataclass(frozen=True, slots=True)
 class PageLayer:
-    """A layer; `last_modified_at` is None where the page leaves it out."""
+    """A layer; `last_modified_at` is None where the page leaves it out, `media_type` before August 2016."""
 
     digest: str
     last_modified_at: datetime | None
     compressed_bytes: int
-    media_type: str
+    media_type: str | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,10 +106,7 @@ class Page:
     @property
     def repository(self) -> str:
         """The canonical name of the repository in the heading."""
-        reference = _reference(f"{self.name}:{self.tag}")
-        if reference is None:
-            raise AssertionError("parse_page refuses such a heading")
-        return reference.repository
+        return repository_of(self.name, self.tag)
 
     @property
     def is_absent(self) -> bool:
@@ -118,8 +118,20 @@ class Page:
         """Whether the page's digest is that of an index, and not of its one image."""
         return self.media_type is not None or any(section.image.digest for section in self.sections)
 
+    @property
+    def lacks_types(self) -> bool:
+        """Whether its layers have media types that it does not show; those of a schema 1 manifest have none."""
+        return any(
+            section.image.layers[0].media_type is None
+            for section in self.sections
+            if section.image.layers and _SCHEMA1_MARK not in section.image.media_type
+        )
+
 
 # --- parsing ---------------------------------------------------------------------------------------------------------
+
+PULL_MARK = "```console"
+ABSENT = "**does not exist** (yet?)"
 
 _HEADING = re.compile(r"## `([^`\s]+):([^`:\s]+)`")
 _PULL = re.compile(rf"\$ docker pull ([^\s@]+)@{DIGEST_TEXT}")
@@ -137,11 +149,10 @@ _SHELL = re.compile(r"-\t`SHELL`: `(.*)`")
 _STEP_DATE = re.compile(rf"# {DATE_TEXT}")
 _LAYER = re.compile(rf"\t-\t`{DIGEST_TEXT}`  ")
 _LAST_MODIFIED = re.compile(rf"\t\tLast Modified: {DATE_TEXT}  ")
-_LAYER_SIZE = re.compile(rf"\t\tSize: {SIZE_TEXT}  ")
+_LAYER_SIZE = re.compile(rf"\t\tSize: {SIZE_TEXT}(  )?")
 _LAYER_MEDIA_TYPE = re.compile(r"\t\tMIME: (\S+)")
 
 _TRANSFER_SIZE = "\t(compressed transfer size, not on-disk size)"
-ABSENT = "**does not exist** (yet?)"
 _SECTION_MARK = "\n\n### `"
 
 
@@ -152,33 +163,35 @@ def parse_page(body: bytes, *, source: str) -> Page:
     Layers of every section add up to its total. *source* names the document in errors.
     Raises ParseError if *body* is no such page, or its head cannot be read.
     """
-    text = decoded(body)
-    is_whole = text.endswith("\n")
-    head, *parts = text.removesuffix("\n").split(_SECTION_MARK)
     try:
         if not body:
             raise Broken(0, "the document is empty")
-        check_utf8(head)
-        page = _parse_head(Lines(head))
-        if not parts and not is_whole:
-            raise Broken(head.count("\n"), "is cut off: the page does not end with a line feed")
+        return read_page(decoded(body))
     except Broken as broken:
         raise ParseError(source, f"line {broken.line + 1}", broken.expectation) from None
+
+
+def read_page(text: str) -> Page:
+    """What the page *text* says, as `parse_page`; raises Broken where that raises ParseError."""
+    is_whole = text.endswith("\n")
+    head, *parts = text.removesuffix("\n").split(_SECTION_MARK)
+    check_utf8(head)
+    page = _parse_head(Lines(head))
+    if not parts and not is_whole:
+        raise Broken(head.count("\n"), "is cut off: the page does not end with a line feed")
     return _with_sections(page, head, parts, is_whole)
 
 
 def _parse_head(lines: Lines) -> Page:
-    heading = lines.expect(_HEADING, "the heading ## `image:tag` of a repo-info page")
-    name, tag = heading.groups()
-    if _reference(f"{name}:{tag}") is None:
-        raise Broken(0, "should be a heading that names a repository and a tag")
-    lines.literal("")
+    name, tag = parse_heading(lines)
     if lines.starts(ABSENT):
         lines.at += 1
         if not lines.is_over():
             raise lines.broken("the end of a page without a tag")
         return Page(name, tag)
-    digest = parse_pull(lines, name)
+    pulled, digest = parse_pull(lines)
+    if pulled != name:
+        raise Broken(3, f"should be docker pull of {name}")
     media_type = lines.maybe(_MEDIA_TYPE)
     counted = lines.expect(_PLATFORMS, "the list of platforms")
     platforms = _parse_platforms(lines)
@@ -187,15 +200,21 @@ def _parse_head(lines: Lines) -> Page:
     return Page(name, tag, digest, media_type and media_type[1], counted[1] is not None, platforms)
 
 
-def parse_pull(lines: Lines, name: str | None) -> str:
-    """The digest in the console block that comes next, whose repository is *name* if that is given."""
-    lines.literal("```console")
-    pull = lines.expect(_PULL, "docker pull with a digest")
-    if name is not None and pull[1] != name:
-        lines.at -= 1
-        raise lines.broken(f"docker pull of {name}")
+def parse_heading(lines: Lines) -> tuple[str, str]:
+    """Name and tag in the heading that comes next."""
+    name, tag = lines.expect(_HEADING, "the heading ## `image:tag` of a repo-info page").groups()
+    if reference_of(name, tag) is None:
+        raise Broken(0, "should be a heading that names a repository and a tag")
+    lines.literal("")
+    return name, tag
+
+
+def parse_pull(lines: Lines) -> tuple[str, str]:
+    """Repository and digest in the console block that comes next."""
+    lines.literal(PULL_MARK)
+    name, digest = lines.expect(_PULL, "docker pull with a digest").groups()
     lines.literal("```", "")
-    return pull[2]
+    return name, digest
 
 
 def _parse_platforms(lines: Lines) -> tuple[PagePlatform, ...]:
@@ -261,7 +280,7 @@ def _parse_image(text: str) -> tuple[str | None, PageImage]:
     check_utf8(text)
     lines = Lines(text)
     lines.literal("")
-    name, digest = _parse_own_pull(lines)
+    name, digest = parse_pull(lines) if lines.starts(PULL_MARK) else (None, None)
     docker_version = lines.maybe(_DOCKER_VERSION)
     media_type = lines.expect(_MEDIA_TYPE, "the manifest's media type")[1]
     total = lines.size(_TOTAL, "the total size")
@@ -279,13 +298,6 @@ def _parse_image(text: str) -> tuple[str | None, PageImage]:
     version = docker_version and docker_version[1]
     image = PageImage(digest, version, media_type, total, image_id, entrypoint, cmd, shell, steps, layers)
     return name, image
-
-
-def _parse_own_pull(lines: Lines) -> tuple[str | None, str | None]:
-    if not lines.starts("```console"):
-        return None, None
-    name = _PULL.fullmatch(lines.lines[lines.at + 1]) if lines.at + 1 < len(lines.lines) else None
-    return name and name[1], parse_pull(lines, None)
 
 
 def _parse_words(lines: Lines, pattern: re.Pattern[str]) -> tuple[str, ...] | None:
@@ -324,18 +336,29 @@ def _parse_layers(lines: Lines) -> tuple[PageLayer, ...]:
     while not lines.is_over():
         digest = lines.expect(_LAYER, "a layer")[1]
         modified_at = lines.maybe_date(_LAST_MODIFIED)
-        size = lines.size(_LAYER_SIZE, "the size of a layer")
-        layers.append(PageLayer(digest, modified_at, size, lines.expect(_LAYER_MEDIA_TYPE, "the media type")[1]))
+        size = lines.expect(_LAYER_SIZE, "the size of a layer")
+        goes_on = size[3] is not None  # two blanks at its end break the line: another one follows
+        media_type = lines.expect(_LAYER_MEDIA_TYPE, "the media type")[1] if goes_on else None
+        layers.append(PageLayer(digest, modified_at, size_of(size), media_type))
     return tuple(layers)
 
 
 @functools.lru_cache(maxsize=4096)
-def _reference(text: str) -> Reference | None:
+def reference_of(name: str, tag: str) -> Reference | None:
+    """The tag that a heading names; None if there can be none such."""
     try:
-        reference = Reference.parse(text)
+        reference = Reference.parse(f"{name}:{tag}")
     except InvalidReference:
         return None
     return reference if reference.tag else None
+
+
+def repository_of(name: str, tag: str) -> str:
+    """The canonical repository of a heading that was parsed."""
+    reference = reference_of(name, tag)
+    if reference is None:
+        raise AssertionError("parse_heading refuses such a heading")
+    return reference.repository
 
 
 # --- records ---------------------------------------------------------------------------------------------------------
@@ -345,38 +368,25 @@ _SCHEMA1_MARK = "manifest.v1+"
 _ARGUMENTS = re.compile(r"\A# ARGS: [^\n]*\n")
 
 
-def page_records(
-    page: Page,
-    *,
-    observed_at: datetime,
-    document: str | None = None,
-    document_revision: str | None = None,
-    repository: str | None = None,
-    known: Container[str] = frozenset(),
-) -> list[Record]:
+def page_records(page: Page, observed_at: datetime, known: Container[str] = frozenset()) -> list[Record]:
     """
     The records of *page*: the observation of its tag, then all content whose digest is not *known*, each digest once.
 
-    *repository* overrides the one in the heading. The media type of an index is null where the page does not state it;
-    index entries have no size. `is_empty_layer` is null, since pages do not say it.
+    The media type of an index is null where the page does not state it; index entries have no size. `is_empty_layer` is
+    null, since pages do not say it.
     """
-    observation = page_observation(page, observed_at, document, document_revision, repository)
     index = [] if page.digest in known else index_records(page)
-    return [observation, *index, *image_records(page, known)]
+    return [page_observation(page, observed_at), *index, *image_records(page, known)]
 
 
-def page_observation(
-    page: Page, observed_at: datetime, document: str | None, document_revision: str | None, repository: str | None
-) -> TagObservation:
+def page_observation(page: Page, observed_at: datetime) -> TagObservation:
     """Where *page* says that its tag pointed, or that there was none, at *observed_at*."""
     return TagObservation(
-        repository=repository or page.repository,
+        repository=page.repository,
         tag=page.tag,
         observed_at=observed_at,
         digest=page.digest,
         is_absent=page.is_absent,
-        document=document,
-        document_revision=document_revision,
         foreign_layer_dates=_foreign_layer_dates(page),
     )
 
@@ -395,7 +405,7 @@ def _foreign_layer_dates(page: Page) -> list[str] | None:
 
 
 def _is_foreign(layer: PageLayer) -> bool:
-    return "foreign" in layer.media_type
+    return layer.media_type is not None and "foreign" in layer.media_type
 
 
 def index_records(page: Page) -> list[Record]:
@@ -428,19 +438,19 @@ def image_records(page: Page, known: Container[str]) -> Iterator[Record]:
         digest = section.image.digest or page.digest
         if digest is not None and digest not in known and digest not in learnt:
             learnt.add(digest)
-            yield from manifest_records(digest, section.image)
-        config_digest = config_digest_of(section.image)
+            yield from _manifest_records(digest, section.image)
+        config_digest = _config_digest(section.image)
         if config_digest not in known and config_digest not in learnt:
             learnt.add(config_digest)
-            yield from config_records(config_digest, section)
+            yield from _config_records(config_digest, section)
 
 
-def manifest_records(digest: str, image: PageImage) -> Iterator[Record]:
+def _manifest_records(digest: str, image: PageImage) -> Iterator[Record]:
     yield Manifest(
         digest=digest,
         media_type=image.media_type,
         kind=_kind(image),
-        config_digest=config_digest_of(image),
+        config_digest=_config_digest(image),
         layer_count=len(image.layers),
         compressed_bytes=image.compressed_bytes,
     )
@@ -462,11 +472,11 @@ def _kind(image: PageImage) -> str:
     return "attestation" if any(layer.media_type == _ATTESTATION for layer in image.layers) else "image"
 
 
-def config_digest_of(image: PageImage) -> str:
+def _config_digest(image: PageImage) -> str:
     return image.image_id if ":" in image.image_id else f"v1:{image.image_id}"
 
 
-def config_records(digest: str, section: PageSection) -> Iterator[Record]:
+def _config_records(digest: str, section: PageSection) -> Iterator[Record]:
     image, platform = section.image, section.platform
     yield Config(
         digest=digest,
@@ -481,16 +491,20 @@ def config_records(digest: str, section: PageSection) -> Iterator[Record]:
         shell=None if image.shell is None else list(image.shell),
     )
     for position, step in enumerate(image.steps):
-        yield _history(digest, position, step)
+        yield step_record(digest, position, step.created_at, step.text)
 
 
-def _history(config_digest: str, position: int, step: PageStep) -> History:
-    name, label, conditional = (None, None, None) if step.text is None else _read_step(step.text)
+def step_record(
+    config_digest: str, position: int, created_at: datetime | None, text: str | None, is_empty_layer: bool | None = None
+) -> History:
+    """A build step as a document shows it; *is_empty_layer* is None where that does not say which steps made layers."""
+    name, label, conditional = (None, None, None) if text is None else _read_step(text)
     return History(
         config_digest=config_digest,
         position=position,
-        created_at=step.created_at,
-        created_by=step.text,
+        created_at=created_at,
+        created_by=text,
+        is_empty_layer=is_empty_layer,
         instruction=name,
         step_label=label,
         is_conditional=conditional,
