@@ -144,16 +144,17 @@ def collected(
     *texts: str,
     credentials: dict[str, Credentials] | None = None,
     limits: Limits | None = None,
+    now: datetime = NOW,
     **asked: Any,
 ) -> list[Record]:
-    """What *collect* yields for the targets *texts* at `NOW`; *asked* are fields of its pass."""
+    """What *collect* yields for the targets *texts* at a time; *asked* are fields of its pass."""
 
     async def no_sleep(seconds: float) -> None:
         """No time passes."""
 
     limits = limits or Limits(tries=2)
     with Client(credentials=credentials, limits=limits, sleep=no_sleep) as client:
-        return list(collect([Target.parse(text) for text in texts], Pass(client, lambda: NOW, **asked)))
+        return list(collect([Target.parse(text) for text in texts], Pass(client, lambda: now, **asked)))
 
 
 # --- Chainguard ------------------------------------------------------------------------------------------------------
