@@ -5,9 +5,9 @@ Callers hand over an iterable of requests and iterate over the answers. The even
 that this works in a notebook, which runs one already. httpx speaks through aiohttp: on its own transport it slows down
 as concurrency grows (measured: 33 s against 11 s for the same 6,900 requests).
 
-Rules, with their places: tokens as in distribution's `spec/auth/token.md`, challenges as in RFC 9110 section 11, links
-as in RFC 8288, Retry-After as in RFC 9110 section 10.2.3. Credentials leave only for the host they were given for and
-for token servers that belong to it (CVE-2020-15157); redirects and links never carry them elsewhere.
+Rules, with their places: tokens as in distribution's `spec/auth/token.md` and `oauth.md`, challenges as in RFC 9110
+section 11, links as in RFC 8288, Retry-After as in RFC 9110 section 10.2.3. Credentials leave only for the host they
+were given for and for token servers that belong to it (CVE-2020-15157); redirects and links never carry them elsewhere.
 """
 
 from __future__ import annotations
@@ -31,8 +31,8 @@ from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 from itertools import islice
 from pathlib import Path
-from typing import Any
-from urllib.parse import quote
+from typing import Any, Literal
+from urllib.parse import quote, urlencode
 
 import httpx
 from httpx_aiohttp import AiohttpTransport
@@ -51,10 +51,17 @@ Origin = tuple[str, str, int]  # scheme, host, port
 
 @dataclass(frozen=True, slots=True)
 class Credentials:
-    """A user's name and secret for one registry."""
+    """
+    A user's name and secret for one registry.
+
+    The secret is a password, or a token in its place: an `identity-token` (a refresh token, in OAuth2's words) is for
+    the token server, which gives registry tokens for it; a `registry-token` is one of these already.
+    """
 
     username: str
     password: str = field(repr=False)
+    kind: Literal["password", "identity-token", "registry-token"] = "password"
+    found_in: str | None = None  # the file or program that keeps them; None where the user gave them
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,8 +134,9 @@ class Client:
     Sends requests, several at a time, and counts them. A context manager; its connections end with it.
     aiohttp sends a request again by itself if its connection breaks before a reply: those are not in the count.
 
-    *credentials* are by registry name, as in references (`docker.io`, `localhost:5000`). *transport*, *sleep*, *clock*
-    (seconds, for expiry), *now* (for dates in headers) and *jitter* (0 to 1) are there to be replaced in tests.
+    *credentials* are by registry name, as in references (`docker.io`, `localhost:5000`), or by repository, which count
+    more for requests with its scope. *transport*, *sleep*, *clock* (seconds, for expiry), *now* (for dates in headers)
+    and *jitter* (0 to 1) are there to be replaced in tests.
     """
 
     def __init__(
@@ -154,9 +162,11 @@ class Client:
         self._has_tls_options = bool(ca_cert) or insecure
         self._sleep, self._clock, self._now, self._jitter = sleep, clock, now, jitter
         self._transport = transport or AiohttpTransport(verify=_tls(ca_cert, insecure), trust_env=False)
-        given = (credentials or {}).items()
         self._base_urls: dict[str, str] = {}
-        self._credentials = {_origin(httpx.URL(self.base_url(name))): secret for name, secret in given}
+        self._credentials: dict[Origin, dict[str, Credentials]] = {}
+        for name, secret in (credentials or {}).items():
+            registry, _, path = name.partition("/")
+            self._credentials.setdefault(_origin(httpx.URL(self.base_url(registry))), {})[path] = secret
         self._gates: dict[Origin, _Gate] = {}
 
     def __enter__(self) -> Client:
@@ -258,7 +268,10 @@ class Client:
             answers.put(error)
 
     async def _answer(self, request: Request) -> Answer:
-        reply, error = await self._persist(lambda: self._attempt(request), lambda reply: _judge(request, reply))
+        credentials = self._gate(_origin(httpx.URL(request.url))).credentials(request.scope)
+        reply, error = await self._persist(
+            lambda: self._attempt(request), lambda reply: _judge(request, reply, credentials)
+        )
         if reply is None:
             return Answer(request, error.status if error else None, {}, b"", error)
         return Answer(request, reply.status, dict(reply.headers), reply.body, error)
@@ -316,7 +329,7 @@ class Client:
         return reply
 
     def _gate(self, origin: Origin) -> _Gate:
-        return self._gates.setdefault(origin, _Gate(self, origin, self._credentials.get(origin)))
+        return self._gates.setdefault(origin, _Gate(self, origin, self._credentials.get(origin, {})))
 
     async def follow(self, request: Request, url: httpx.URL, authorization: str | None) -> _Reply:
         """The reply at the end of the redirects; *authorization* goes to the first origin only."""
@@ -379,14 +392,19 @@ class Client:
 class _Gate:
     """What one origin wants to see before it answers: nothing, a name and password, or tokens by scope."""
 
-    def __init__(self, client: Client, origin: Origin, credentials: Credentials | None) -> None:
+    def __init__(self, client: Client, origin: Origin, credentials: Mapping[str, Credentials]) -> None:
         self.origin = origin
         self._client = client
-        self._credentials = credentials
+        self._credentials = credentials  # by repository; those of all repositories by an empty text
         self._ping: asyncio.Task[dict[str, dict[str, str]]] | None = None
         self._locks: dict[str, asyncio.Lock] = {}
         self._tokens: dict[str, tuple[str, float]] = {}  # header and when it ends
         self._refusals: dict[str, SourceError] = {}  # of logins: to be refused often locks an account
+
+    def credentials(self, scope: str | None) -> Credentials | None:
+        """Those of the repository that *scope* is about, else those of the whole registry."""
+        path = (scope or "").removeprefix("repository:").rpartition(":")[0]
+        return self._credentials.get(path) or self._credentials.get("")
 
     async def header(self, request: Request) -> str | None:
         """The Authorization header for *request*; None if none is wanted or none can be had."""
@@ -446,25 +464,29 @@ class _Gate:
         return parse_challenges(reply.headers.get_list("www-authenticate")) if is_ours else {}
 
     async def _obtain(self, scope: str, challenges: dict[str, dict[str, str]]) -> str | None:
+        credentials = self.credentials(scope)
         if "bearer" in challenges:
-            header, lasts = await self._bearer(scope, challenges["bearer"])
+            if credentials and credentials.kind == "registry-token":
+                return _bearer_header(credentials.password, self.origin)
+            header, lasts = await self._bearer(scope, challenges["bearer"], credentials)
             self._tokens[scope] = header, self._client._clock() + lasts
             return header
-        return self._basic() if "basic" in challenges else None
+        return _basic_header(credentials) if "basic" in challenges else None
 
     async def _logged_in(self, login: Login, refused: str | None = None) -> str | None:
         """The header that *login* gives, other than *refused* if it can; None without credentials."""
-        if self._credentials is None:
+        credentials = self.credentials(None)
+        if credentials is None or credentials.kind != "password":
             return None
         if login.path is None:
-            return _bearer_header(self._credentials.password, self.origin)
+            return _bearer_header(credentials.password, self.origin)
         async with self._locks.setdefault(login.path, asyncio.Lock()):
             current = self._current(login.path)
             if current and current != refused:
                 return current
             if login.path in self._refusals:
                 raise self._refusals[login.path]
-            header, lasts = await self._exchanged(self._credentials, login.path)
+            header, lasts = await self._exchanged(credentials, login.path)
             self._tokens[login.path] = header, self._client._clock() + lasts
             return header
 
@@ -478,7 +500,7 @@ class _Gate:
         reply, error = await self._client._persist(
             # No redirects, as for token servers.
             lambda: self._client.exchange("POST", url, headers, MEBIBYTE, content),
-            lambda reply: _token_error(request, reply, True),
+            lambda reply: _token_error(request, reply, credentials),
         )
         if error or reply is None:
             error = error or SourceError("no reply", kind="unreachable")
@@ -488,32 +510,30 @@ class _Gate:
             raise final
         return _token(reply, str(url), unless_told=_LOGIN_LASTS)
 
-    def _basic(self) -> str | None:
-        if self._credentials is None:
-            return None
-        pair = f"{self._credentials.username}:{self._credentials.password}"
-        return "Basic " + base64.b64encode(pair.encode()).decode()
-
-    async def _bearer(self, scope: str, challenge: Mapping[str, str]) -> tuple[str, float]:
-        url = self._realm(challenge.get("realm", ""))
-        query = [f"service={quote(challenge['service'], safe='')}"] if challenge.get("service") else []
-        query += [f"scope={quote(item, safe='')}" for item in scope.split()]
-        existing = [url.query.decode()] if url.query else []
-        url = url.copy_with(query="&".join([*existing, *query]).encode())
+    async def _bearer(
+        self, scope: str, challenge: Mapping[str, str], credentials: Credentials | None
+    ) -> tuple[str, float]:
+        url = self._realm(challenge.get("realm", ""), credentials)
         headers = {"user-agent": USER_AGENT, "accept": "application/json", "accept-encoding": "identity"}
-        if self._credentials:
-            headers["authorization"] = self._basic() or ""
-        request = Request(str(url), body_limit=MEBIBYTE)
+        method, content = "GET", None
+        if credentials and credentials.kind == "identity-token":
+            method, content = "POST", _refresh_form(scope, challenge, credentials)
+            headers["content-type"] = "application/x-www-form-urlencoded"
+        else:
+            url = url.copy_with(query=_token_query(url, scope, challenge))
+            if basic := _basic_header(credentials):
+                headers["authorization"] = basic
+        request = Request(str(url), method, body_limit=MEBIBYTE)
         reply, error = await self._client._persist(
             # No redirects: a token server that sends us elsewhere would choose who sees the password.
-            lambda: self._client.exchange("GET", url, headers, MEBIBYTE),
-            lambda reply: _token_error(request, reply, self._credentials is not None),
+            lambda: self._client.exchange(method, url, headers, MEBIBYTE, content),
+            lambda reply: _token_error(request, reply, credentials),
         )
         if error or reply is None:
             raise error or SourceError("no reply", kind="unreachable")
         return _token(reply, str(url))
 
-    def _realm(self, realm: str) -> httpx.URL:
+    def _realm(self, realm: str, credentials: Credentials | None) -> httpx.URL:
         """The token server's URL, if it may see what is sent there."""
         host = f"{self.origin[1]}:{self.origin[2]}"
         try:
@@ -527,10 +547,11 @@ class _Gate:
         if not is_same and not is_near and (url.scheme == "http" or _is_internal(url.host)):
             text = f"{host} sends its logins to {redacted(realm)}, which is not safe: nothing was sent there"
             raise SourceError(text, kind="unauthorized", status=401)
-        if self._credentials and not (is_same or is_near or _is_kin(self.origin[1], url.host)):
+        if credentials and not (is_same or is_near or _is_kin(self.origin[1], url.host)):
+            advice = "set REGISTRY_AUTH_FILE=/dev/null" if credentials.found_in else "leave out --username"
             text = (
                 f"{host} sends its logins to {redacted(realm)}, a host that does not belong to it: the password was "
-                "not sent; try without --username"
+                f"not sent; to ask without it, {advice}"
             )
             raise SourceError(text, kind="unauthorized", status=401)
         return url
@@ -723,10 +744,12 @@ def _decoder(coding: str, what: str) -> Callable[[bytes, int], bytes]:
     return lambda chunk, most: inflater.decompress(chunk, most)
 
 
-def _judge(request: Request, reply: _Reply) -> SourceError | None:
-    """What is wrong with *reply* as an answer to *request*."""
+def _judge(request: Request, reply: _Reply, credentials: Credentials | None) -> SourceError | None:
+    """What is wrong with *reply* as an answer to *request*, which carried what *credentials* give."""
     if not 200 <= reply.status < 300:
-        return _status_error(request, reply)
+        is_ours = _origin(reply.url) == _origin(httpx.URL(request.url))
+        refused = credentials if is_ours and _are_refused(credentials, reply) else None
+        return _status_error(request, reply, refused)
     if request.method == "HEAD":
         return None
     what = f"{request.method} {redacted(request.url)}"
@@ -753,11 +776,23 @@ _ADVICE = {
 _CODE = re.compile(r"[A-Z][A-Z0-9_]{0,63}")
 
 
-def _status_error(request: Request, reply: _Reply) -> SourceError:
+def _are_refused(credentials: Credentials | None, reply: _Reply) -> bool:
+    """Whether *reply* is about the credentials that somebody keeps, not about a token that they gave."""
+    if reply.status != 401 or credentials is None or credentials.found_in is None:
+        return False
+    if credentials.kind == "password":
+        challenges = parse_challenges(reply.headers.get_list("www-authenticate"))
+        return "basic" in challenges and "bearer" not in challenges
+    return credentials.kind == "registry-token"
+
+
+def _status_error(request: Request, reply: _Reply, refused: Credentials | None = None) -> SourceError:
     kind = _KINDS.get(reply.status, "server-error" if reply.status >= 500 else "bad-response")
     code = _registry_code(reply.body)
     text = f"{request.method} {redacted(request.url)}: {reply.status}{f' {code}' if code else ''} ({kind})"
-    if httpx.URL(request.url).host == DOCKER_HUB_API and kind in {"unauthorized", "not-found"}:
+    if refused:
+        text += f"; {_wrong(refused)}"
+    elif httpx.URL(request.url).host == DOCKER_HUB_API and kind in {"unauthorized", "not-found"}:
         text += "; private or missing, which Docker Hub does not tell apart: check the name, or log in with --username"
     else:
         text += _ADVICE.get(kind, "")
@@ -776,13 +811,48 @@ def _registry_code(body: bytes) -> str | None:
     return code if isinstance(code, str) and _CODE.fullmatch(code) else None
 
 
-def _token_error(request: Request, reply: _Reply, has_credentials: bool) -> SourceError | None:
+def _wrong(credentials: Credentials) -> str:
+    """That they are, and whose they are; never themselves."""
+    text = "user name or password are wrong or have expired"
+    return f"{text} (from {credentials.found_in})" if credentials.found_in else text
+
+
+def _token_error(request: Request, reply: _Reply, credentials: Credentials | None) -> SourceError | None:
     if reply.status == 200:
         return None
-    if reply.status in {401, 403} and has_credentials:
-        text = f"{redacted(request.url)}: {reply.status}: user name or password are wrong or have expired"
-        return SourceError(text, kind="unauthorized", status=reply.status, code=_registry_code(reply.body))
-    return _status_error(request, reply)
+    if credentials is None:
+        return _status_error(request, reply)
+    if reply.status in {401, 403} or (reply.status == 400 and _is_invalid_grant(reply.body)):
+        text = _wrong(credentials)
+    elif reply.status in {404, 405} and credentials.kind == "identity-token":
+        text = "no identity tokens are taken there: log in with a user name and password"
+    else:
+        return _status_error(request, reply)
+    text = f"{redacted(request.url)}: {reply.status}: {text}"
+    return SourceError(text, kind="unauthorized", status=reply.status, code=_registry_code(reply.body))
+
+
+def _is_invalid_grant(body: bytes) -> bool:
+    """Whether a token server says, in the words of RFC 6749 section 5.2, that an identity token is not good."""
+    try:
+        return bool(json.loads(body)["error"] == "invalid_grant")
+    except (ValueError, LookupError, TypeError, RecursionError):
+        return False
+
+
+def _token_query(url: httpx.URL, scope: str, challenge: Mapping[str, str]) -> bytes:
+    """The query that asks the token server at *url* for a token, after what its address holds already."""
+    query = [f"service={quote(challenge['service'], safe='')}"] if challenge.get("service") else []
+    query += [f"scope={quote(item, safe='')}" for item in scope.split()]
+    existing = [url.query.decode()] if url.query else []
+    return "&".join([*existing, *query]).encode()
+
+
+def _refresh_form(scope: str, challenge: Mapping[str, str], credentials: Credentials) -> bytes:
+    """The form that gets a token for an identity token."""
+    fields = {"grant_type": "refresh_token", "service": challenge.get("service"), "scope": scope}
+    fields |= {"client_id": "imglab", "refresh_token": credentials.password}
+    return urlencode({name: value for name, value in fields.items() if value}).encode()
 
 
 def _token(reply: _Reply, url: str, unless_told: float = 60.0) -> tuple[str, float]:
@@ -797,6 +867,14 @@ def _token(reply: _Reply, url: str, unless_told: float = 60.0) -> tuple[str, flo
         raise SourceError(f"{redacted(url)}: the token server gave no token", kind="bad-response") from None
     is_number = isinstance(lasts, int | float) and not isinstance(lasts, bool) and lasts > 0
     return f"Bearer {value}", float(min(lasts, 86_400) if is_number else unless_told)
+
+
+def _basic_header(credentials: Credentials | None) -> str | None:
+    """The header of a name and password; None for tokens, which are for others to see."""
+    if credentials is None or credentials.kind != "password":
+        return None
+    pair = f"{credentials.username}:{credentials.password}"
+    return "Basic " + base64.b64encode(pair.encode()).decode()
 
 
 def _bearer_header(secret: str, origin: Origin) -> str:

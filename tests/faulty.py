@@ -78,6 +78,7 @@ class Seen:
     method: str
     path: str
     headers: dict[str, str]
+    body: bytes = b""
 
 
 @dataclass
@@ -127,12 +128,13 @@ def faulty_server() -> Iterator[Faulty]:
         def behave(self) -> None:
             path = self.path.partition("?")[0]
             headers = {name.lower(): value for name, value in self.headers.items()}
-            faulty.seen.append(Seen(self.command, self.path, headers))
+            body = self.rfile.read(int(headers.get("content-length", 0)))
+            faulty.seen.append(Seen(self.command, self.path, headers, body))
             behaviours = faulty.routes.get(self.path) or faulty.routes.get(path) or [reply(404)]
             behaviour = behaviours.pop(0) if len(behaviours) > 1 else behaviours[0]
             behaviour(self)
 
-        do_GET = do_HEAD = behave
+        do_GET = do_HEAD = do_POST = behave
 
         def log_message(self, format: str, *args: Any) -> None:
             """Quiet."""

@@ -8,7 +8,9 @@ import json
 import threading
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from datetime import UTC, datetime
+from urllib.parse import parse_qsl
 
 import httpx
 import pytest
@@ -21,6 +23,8 @@ from imglab.http import USER_AGENT, Client, Credentials, Limits, Login, Request,
 
 NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
 SECRET = Credentials("user", "p4ssw0rd")
+IDENTITY = Credentials("<token>", "p4ssw0rd", "identity-token", "docker-credential-vault")
+TOKEN = Credentials("", "p4ssw0rd", "registry-token", "/home/user/.docker/config.json")
 Handler = Callable[[httpx.Request], httpx.Response]
 
 
@@ -513,7 +517,8 @@ def test_password_goes_to_the_registrys_own_token_server() -> None:
         "",
     ],
 )
-def test_password_goes_nowhere_else(realm: str) -> None:
+@pytest.mark.parametrize("credentials", [SECRET, IDENTITY])
+def test_password_goes_nowhere_else(realm: str, credentials: Credentials) -> None:
     """Realms in the clear, of other hosts, of internal addresses or of no address get no request at all."""
     hosts: list[str] = []
 
@@ -521,13 +526,14 @@ def test_password_goes_nowhere_else(realm: str) -> None:
         hosts.append(f"{request.url.scheme}://{request.url.host}")
         return Tokens(realm)(request)
 
-    with mocked(handler, credentials={"registry.r.example": SECRET}) as client:
+    with mocked(handler, credentials={"registry.r.example": credentials}) as client:
         error = client.answer(Request(f"{BASE}/v2/a/b/x", scope="repository:a/b:pull")).error
     assert error is not None and "p4ssw0rd" not in str(error)
     assert set(hosts) == {"https://registry.r.example"}
 
 
-def test_token_server_may_not_redirect() -> None:
+@pytest.mark.parametrize("credentials", [SECRET, IDENTITY])
+def test_token_server_may_not_redirect(credentials: Credentials) -> None:
     """A redirect would choose who sees the password."""
     hosts: set[str] = set()
 
@@ -537,7 +543,7 @@ def test_token_server_may_not_redirect() -> None:
             return httpx.Response(302, headers={"location": "https://registry.r.example/steal"})
         return Tokens()(request)
 
-    with mocked(handler, credentials={"registry.r.example": SECRET}) as client:
+    with mocked(handler, credentials={"registry.r.example": credentials}) as client:
         error = client.answer(Request(f"{BASE}/v2/a/b/x", scope="repository:a/b:pull")).error
     assert kind(error) == "bad-response"
     assert hosts == {"registry.r.example", "auth.r.example"}
@@ -575,6 +581,143 @@ def test_basic_is_for_its_own_host_only(server: Faulty, other: Faulty) -> None:
         list(client.fetch([Request(f"{server.url}/x", scope="s"), Request(f"{other.url}/x", scope="s")]))
     assert server.paths("/x")[0].headers["authorization"] == "Basic " + base64.b64encode(b"user:p4ssw0rd").decode()
     assert "authorization" not in other.paths("/x")[0].headers
+
+
+# --- credentials that somebody keeps ---------------------------------------------------------------------------------
+
+PULL = Request(f"{BASE}/v2/a/b/x", scope="repository:a/b:pull")
+
+
+def seen_with(credentials: dict[str, Credentials], *requests: Request) -> list[httpx.Request]:
+    """What is sent for *requests*, which must all be answered."""
+    tokens, seen = Tokens(), list[httpx.Request]()
+
+    def handler(request: httpx.Request) -> httpx.Response:
+        seen.append(request)
+        return tokens(request)
+
+    with mocked(handler, credentials=credentials) as client:
+        for request in requests:
+            assert client.answer(request).error is None
+    return seen
+
+
+def test_an_identity_token_gets_tokens_by_post() -> None:
+    """It goes to the token server in a form, and nowhere else; the registry sees what that gives."""
+    seen = seen_with({"registry.r.example": IDENTITY}, PULL, PULL)
+    (exchange,) = (request for request in seen if request.url.host == "auth.r.example")
+    assert (exchange.method, str(exchange.url)) == ("POST", "https://auth.r.example/token")
+    assert exchange.headers["content-type"] == "application/x-www-form-urlencoded"
+    assert dict(parse_qsl(exchange.content.decode())) == {
+        "grant_type": "refresh_token",
+        "service": "s, with comma",
+        "scope": "repository:a/b:pull",
+        "client_id": "imglab",
+        "refresh_token": "p4ssw0rd",
+    }
+    assert "authorization" not in exchange.headers
+    others = [request for request in seen if request is not exchange]
+    assert [request.headers.get("authorization") for request in others] == [None, "Bearer t1", "Bearer t1"]
+    assert not any("p4ssw0rd" in str(request.url) or b"p4ssw0rd" in request.content for request in others)
+
+
+WRONG = "user name or password are wrong or have expired (from docker-credential-vault)"
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "name", "text"),
+    [
+        (401, b"", "unauthorized", WRONG),
+        (400, b'{"error": "invalid_grant", "error_description": "p4ssw0rd"}', "unauthorized", WRONG),
+        (400, b'{"error": "invalid_request"}', "bad-response", "400"),
+        (400, b"[", "bad-response", "400"),
+        (404, b"", "unauthorized", "no identity tokens are taken there"),
+        (405, b"", "unauthorized", "no identity tokens are taken there"),
+    ],
+)
+def test_a_refused_identity_token_is_told(status: int, body: bytes, name: str, text: str) -> None:
+    """What the token server has against it, and who keeps it; never itself. It is not tried in another way."""
+    asked: list[str] = []
+
+    def handler(request: httpx.Request) -> httpx.Response:
+        if request.url.path != "/token":
+            return Tokens()(request)
+        asked.append(request.method)
+        return httpx.Response(status, content=body)
+
+    with mocked(handler, credentials={"registry.r.example": IDENTITY}) as client:
+        error = client.answer(PULL).error
+    assert (kind(error), asked) == (name, ["POST"])
+    assert text in str(error) and "p4ssw0rd" not in str(error)
+
+
+def test_a_registry_token_is_used_as_it_is() -> None:
+    """No token server is asked, and none sees it."""
+    tokens = Tokens()
+    tokens.valid = {"p4ssw0rd"}
+    with mocked(tokens, credentials={"registry.r.example": TOKEN}) as client:
+        assert client.answer(PULL).error is None
+        tokens.valid = set()
+        error = client.answer(PULL).error
+    assert tokens.asked == []
+    assert kind(error) == "unauthorized"
+    assert "are wrong or have expired (from /home/user/.docker/config.json)" in str(error)
+
+
+@pytest.mark.parametrize("credentials", [IDENTITY, TOKEN])
+def test_tokens_are_no_passwords(server: Faulty, credentials: Credentials) -> None:
+    """A server that wants a name and password, or has a login of its own, gets no token in their place."""
+    server.on("/v2/", reply(401, www_authenticate="Basic realm=x"))
+    server.on("/x", reply(200, b"ok"))
+    with Client(credentials={server.registry: credentials}) as client:
+        for login in (None, Login(), Login("/login")):
+            assert client.answer(Request(f"{server.url}/x", scope="s", login=login)).body == b"ok"
+    assert [seen.headers.get("authorization") for seen in server.seen] == [None] * 4
+
+
+def test_a_token_with_blanks_is_not_sent() -> None:
+    """What can be no header is an error, and not shown."""
+    with mocked(Tokens(), credentials={"registry.r.example": replace(TOKEN, password="p4ss\r\nw0rd: x")}) as client:
+        error = client.answer(PULL).error
+    assert kind(error) == "unauthorized" and "w0rd" not in str(error)
+
+
+def test_a_repository_may_have_credentials_of_its_own() -> None:
+    """They count for requests with its scope; all others have those of the registry, if there are any."""
+    other = replace(PULL, scope="repository:a/c:pull")
+    credentials = {"registry.r.example/a/b": Credentials("own", "1"), "registry.r.example": Credentials("all", "2")}
+    logins = [
+        base64.b64decode(request.headers["authorization"].removeprefix("Basic ")).decode()
+        for request in seen_with(credentials, PULL, other)
+        if request.url.host == "auth.r.example"
+    ]
+    assert logins == ["own:1", "all:2"]
+    del credentials["registry.r.example"]
+    exchanges = [seen for seen in seen_with(credentials, other) if seen.url.host == "auth.r.example"]
+    assert "authorization" not in exchanges[0].headers
+
+
+def test_a_refused_password_is_told_with_its_keeper(server: Faulty, other: Faulty) -> None:
+    """Where it was refused itself; a 401 after a token that it gave, or of another server, is not about it."""
+    kept = replace(SECRET, found_in="docker-credential-vault")
+    said = "are wrong or have expired (from docker-credential-vault)"
+    server.on("/v2/", reply(401, www_authenticate="Basic realm=x"))
+    server.on("/x", reply(401, www_authenticate="Basic realm=x"))
+    server.on("/y", reply(307, location=f"{other.url}/y"))
+    other.on("/y", reply(401, www_authenticate="Basic realm=x"))
+    with Client(credentials={server.registry: kept}) as client:
+        assert said in str(client.answer(Request(f"{server.url}/x", scope="s")).error)
+        assert said not in str(client.answer(Request(f"{server.url}/y", scope="s")).error)
+    with authorised(server) as client:
+        assert "--password-stdin" in str(client.answer(Request(f"{server.url}/x", scope="s")).error)
+
+    refusing = Tokens()
+    handler = lambda request: refusing(request) if request.url.path == "/token" else Tokens()(request)  # noqa: E731
+    with mocked(handler, credentials={"registry.r.example": kept}) as client:
+        assert said not in str(client.answer(PULL).error)
+
+
+# --- logins of APIs that are no registries ---------------------------------------------------------------------------
 
 
 class Hub:
@@ -695,7 +838,7 @@ def test_a_dead_registry_is_pinged_once(sleeps: Sleeps) -> None:
 
 def test_secrets_are_not_shown() -> None:
     """Neither repr nor redacted URLs hold a secret."""
-    assert "p4ssw0rd" not in repr(SECRET)
+    assert not any("p4ssw0rd" in repr(credentials) for credentials in (SECRET, IDENTITY, TOKEN))
     assert redacted("https://user:pw@h.example/a?token=x#y") == "https://h.example/a"
 
 
