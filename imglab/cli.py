@@ -22,7 +22,20 @@ from imglab.commands import GOOD, MISUSE, NOTHING
 from imglab.errors import ImglabError, ParseError, SourceError, UsageError
 
 Parsers: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"
-QUESTIONS = ("layer_growth", "size_over_time", "architecture_sizes", "tag_history", "tag_churn", "layers", "tags")
+QUESTIONS = (
+    "layer_growth",
+    "size_over_time",
+    "architecture_sizes",
+    "tag_history",
+    "tag_churn",
+    "layers",
+    "tags",
+    "tag_lifetimes",
+    "architecture_support",
+    "aliases",
+    "tag_sources",
+    "update_gaps",
+)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -240,7 +253,7 @@ def _add_ask(parsers: Parsers) -> None:
     command = parsers.add_parser("ask", help="answer a question, as a table or a chart")
     command.add_argument("question", choices=QUESTIONS, metavar="QUESTION", help=", ".join(QUESTIONS))
     command.add_argument("--repository", metavar="R", help="such as python or ghcr.io/owner/name")
-    command.add_argument("--tag", metavar="T", help="a tag; for tag_history, tag_churn and tags also a glob")
+    command.add_argument("--tag", metavar="T", help="a tag; where a question is about many also a glob, such as 3.*")
     command.add_argument("--platform", metavar="P", help="such as linux/amd64, linux/arm/v7")
     command.add_argument("--digest", metavar="D", help="an image, for layers")
     command.add_argument("--at", type=_time, metavar="TIME", help="2019-10-17 or 2019-10-17T05:38:15Z")

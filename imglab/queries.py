@@ -168,6 +168,133 @@ def tags(store: Store, *, repository: str | None = None, tag: str | None = None)
     return store.query("tags", {"repository": canonical_repository(repository) if repository else None, "tag": tag})
 
 
+def tag_lifetimes(
+    store: Store,
+    *,
+    repository: str | None = None,
+    tag: str | None = None,
+    since: datetime | None = None,
+    until: datetime | None = None,
+) -> pl.DataFrame:
+    """
+    How long each tag lives or lived, and the share of tags that live to its age.
+
+    One row per tag that ever was, also of those that are gone; by repository, then tag. *tag* may be a glob; without
+    *repository* all of them; *since* and *until* limit to tags first seen from then and before then.
+    Columns: repository, tag, tag_kind (what its text promises: `name` such as latest, `x`, `x.y` or `x.y.z` by its
+    numbers, `pre-release`, `dated`), basis, first_seen_at, ended_at (null while it is there), last_observed_at (when it
+    was last looked for), lifetime_days (whole days from first_seen_at to ended_at, or to last_observed_at),
+    return_count (how often it came back: its life goes on meanwhile), is_from_first_look (it was there at the first
+    look at its repository and may be older).
+    The shares are Kaplan-Meier estimates over the tags of the answer but for those that are from the first look, for
+    which they are null; tags that are there count as long as they were looked for. Of the repository's tags of the same
+    kind: kind_at_risk_count (tags that were followed to this age), kind_ended_count (of these, ended at it),
+    kind_surviving_share; and of all its tags: at_risk_count, ended_count, surviving_share.
+    basis is `definition` where documents define tags of the repository (official-images, READMEs): then a tag is there
+    while the newest version names it. Elsewhere it is `digest`: then it is there from its first sighting until a source
+    says that it is gone.
+    """
+    return store.query(
+        "tag_lifetimes",
+        {
+            "repository": canonical_repository(repository) if repository else None,
+            "tag": tag,
+            "since": instant(since),
+            "until": instant(until),
+        },
+    )
+
+
+def architecture_support(
+    store: Store,
+    *,
+    repository: str,
+    tag: str | None = None,
+    since: datetime | None = None,
+    until: datetime | None = None,
+) -> pl.DataFrame:
+    """
+    Since when, and until when, there was anything for each platform.
+
+    One row per platform and stretch of time in which at least one tag was built for it; by platform, then time. *tag*
+    may be a glob; without it all tags.
+    Columns: repository, tag (as asked for), platform, basis, valid_from, valid_to (null while current),
+    last_observed_at, tag_count (tags that were built for it in the stretch), last_tag_count (of these, those at its
+    end, or now), last_all_tag_count (all tags at that time).
+    basis is `definition` where documents say for which architectures a tag is built (official-images); else `document`,
+    the list of architectures in a README, which is about no single tag: the counts are null, and it does not answer for
+    *tag*; else `digest`, the images that the tags gave.
+    """
+    return store.query("architecture_support", _span(repository, since, until, tag=tag))
+
+
+def aliases(store: Store, *, repository: str, tag: str | None = None, at: datetime | None = None) -> pl.DataFrame:
+    """
+    Which tags are names of the same thing at a time, and since when they go together.
+
+    One row per tag that is there then, without *at* now; the largest groups first, in each the leader, then those that
+    have gone with it longest. *tag* may be a glob: groups with such a tag, whole.
+    Columns: repository, at, basis, alias_of (the leader of its group: the tag that was there first, of several
+    `latest`, else the shortest), tag_count (of the group; 1: the tag has no other name), tag, digest, first_seen_at,
+    together_from (since then it is what its leader is), is_always (it was so ever since both are there), move_count
+    (moves that they made together since together_from).
+    Each tag is compared with its leader only, at every moment up to *at* at which both were there. Always is only what
+    was seen: where move_count is 0 nothing has put it to the test.
+    basis is `definition` where documents define tags of the repository: tags are the same if they are defined by the
+    same builds, and digest names these. Elsewhere it is `digest`: they are the same if they point at the same digest;
+    differences of less than a day do not count then, since sources look at one tag after the other.
+    """
+    return store.query("aliases", {"repository": canonical_repository(repository), "tag": tag, "at": instant(at)})
+
+
+def tag_sources(
+    store: Store,
+    *,
+    repository: str,
+    tag: str | None = None,
+    at: datetime | None = None,
+    since: datetime | None = None,
+    until: datetime | None = None,
+) -> pl.DataFrame:
+    """
+    What each tag was built from: commit, directory and file, and the document that says so.
+
+    One row per tag, build of it and stretch of time in which it was built so; by tag, then time, the main build first.
+    A tag may have several builds at a time: for Linux and for Windows, or for each platform. *tag* may be a glob;
+    without it all tags. With *at* only what was so then.
+    Columns: repository, tag, valid_from, valid_to (null while current), last_observed_at, is_main (the build for
+    linux/amd64, else the first by platform), platforms (text, with commas; null where no document states any),
+    git_repository, git_commit (old documents also name tags and branches), directory, file, url (of the file, where it
+    is kept on GitHub, GitLab or Launchpad; else null), source, document and document_revision (the version that said so
+    first).
+    """
+    return store.query("tag_sources", _span(repository, since, until, tag=tag) | {"at": instant(at)})
+
+
+def update_gaps(
+    store: Store,
+    *,
+    repository: str,
+    tag: str | None = None,
+    since: datetime | None = None,
+    until: datetime | None = None,
+) -> pl.DataFrame:
+    """
+    How much time passed between moves of a tag, and at which hours of the week they came.
+
+    One row per weekday, hour and class of gaps with at least one move; in this order. *tag* may be a glob; without it
+    all tags.
+    Columns: repository, tag (as asked for), basis, weekday (1 is Monday), hour (UTC; null for moves that are dated to
+    the day only), gap_from_days and gap_to_days (bounds of the class; from included; to is null in the last one),
+    gap_class (in words), move_count, median_gap_days (of all gaps of the answer, the same in each row).
+    A gap lies between two moves of the same tag, the class and its bounds are null for the first move of each. Where
+    nobody looked in between, moves are missed, and the gap is too long; a move is as late as it was seen.
+    basis is `digest`, moves from one digest to another, if any are known of the repository, else `definition`, changes
+    of what a tag is built from.
+    """
+    return store.query("update_gaps", _span(repository, since, until, tag=tag))
+
+
 def _span(repository: str, since: datetime | None, until: datetime | None, **others: str | None) -> dict[str, object]:
     return {"repository": canonical_repository(repository), "since": instant(since), "until": instant(until), **others}
 

@@ -39,3 +39,27 @@ create or replace macro series_text(os, architecture, variant, os_version) as
             then ' ' || coalesce(nullif(regexp_extract(os_version, '^\d+\.\d+\.\d+'), ''), os_version)
         else ''
     end;
+
+-- The platform that a word of bashbrew (official-images, READMEs) stands for: arm32v7 is linux/arm/v7, windows-amd64 is
+-- windows/amd64.
+create or replace macro bashbrew_platform(word) as
+    platform_text(
+        case when starts_with(word, 'windows-') then 'windows' else 'linux' end,
+        regexp_replace(replace(word, 'windows-', ''), '^(arm)32v\d$|^(arm64)v\d$', '\1\2'),
+        nullif(regexp_extract(word, 'arm(?:32|64)(v\d)$', 1), '')
+    );
+
+-- What a tag's text promises: `dated` (trixie-20260803), `pre-release` (3.15.0rc1, 27-ea-3-jdk), `x.y.z`, `x.y` or `x`
+-- by the numbers at its beginning (3.14.1-slim; Java's 8u102 counts as 8.0.102), or `name` (latest, slim-trixie).
+create or replace macro tag_kind(tag) as
+    case
+        when regexp_matches(tag, '(^|\D)20\d{6}(\D|$)') then 'dated'
+        when regexp_matches(
+            lower(tag), '^v?\d[\d.]*(u\d+)?([ab]\d|[-_.]?(alpha|beta|rc|ea|pre|preview|m\d)[\d.]*(-|$))'
+        )
+            then 'pre-release'
+        when regexp_matches(tag, '^v?\d+(u\d|\.\d+\.\d)') then 'x.y.z'
+        when regexp_matches(tag, '^v?\d+\.\d') then 'x.y'
+        when regexp_matches(tag, '^v?\d+(-|$)') then 'x'
+        else 'name'
+    end;
