@@ -9,7 +9,8 @@ last looked at in September 2026. There are two kinds: a page for each tag, `rep
 - Of several commits in one second the last one counts.
 - A document is removed when its tag or image is no longer kept there, which says nothing about the registry.
 - Since there are pages (2016-09-09) `tag-details.md` is made from them in the same commit, and says the same: of 300
-  sections in 61 versions all do. So it speaks only for tags that have no page in its tree: before that day for all.
+  sections in 57 versions all do. Where a commit wrote pages beside it, it is not read: it is several times as long as
+  these. Any other version, also a file beside files, speaks for the tags that have no page in its tree.
 - Until mid-August 2016 the media types of layers are missing. Content told without them waits for the end of the pass:
   a later version may tell it in full.
 - A bot of docs went to and fro between two states of a document. Each of them was published, and is an observation.
@@ -57,8 +58,9 @@ def collect(documents: Documents, reading: Reading) -> Iterator[Record]:
     """
     check_times(documents, reading)
     changes = _wanted_changes(documents)
-    todo = unread(in_time(changes), reading.read)
-    collector = _Collector(reading, _Pages(changes))
+    pages = _Pages(changes)
+    todo = [change for change in unread(in_time(changes), reading.read) if not pages.made(change)]
+    collector = _Collector(reading, pages)
     for done, version in enumerate(documents.read(todo)):
         reading.progress(done, len(todo))
         yield from collector.records(version)
@@ -84,16 +86,29 @@ class _Pages:
     def __init__(self, changes: list[Change]) -> None:
         self._numbers = {commit: number for number, commit in enumerate(dict.fromkeys(one.commit for one in changes))}
         self._changes: dict[str, list[tuple[int, bool]]] = {}  # by path: number of the commit, whether it left a page
+        self._written: set[tuple[str, str]] = set()  # folder of pages, commit
         for change in changes:
             is_there = change.blob is not None or change.commit is None
             self._changes.setdefault(change.path, []).append((self._numbers[change.commit], is_there))
+            if change.commit and change.blob:
+                self._written.add((change.path.rpartition("/")[0], change.commit))
+
+    def made(self, change: Change) -> bool:
+        """Whether *change* is that of a document of many tags which its commit made from pages."""
+        is_made = change.commit is not None and (_pages_beside(change.path), change.commit) in self._written
+        return is_made and change.blob is not None and _DETAILS.fullmatch(change.path) is not None
 
     def has(self, version: Version, tag: str) -> bool:
         """Whether *tag* had a page in the tree that *version*, a document of many tags, was part of."""
-        path = f"{version.path.rpartition('/')[0]}/remote/{tag}.md".removeprefix("/")
+        path = f"{_pages_beside(version.path)}/{tag}.md"
         changes = self._changes.get(path, [])
         before = bisect(changes, (self._numbers[version.commit], True))
         return before > 0 and changes[before - 1][1]
+
+
+def _pages_beside(path: str) -> str:
+    """The folder of the pages from which the document at *path* would be made."""
+    return f"{path.rpartition('/')[0]}/remote".removeprefix("/")
 
 
 class _Collector:
