@@ -4,6 +4,9 @@ The journal: append-only Parquet run folders, `<data>/journal/<run_id>/<record>.
 A run is written under a hidden temporary name and committed by one rename; its `run` file is written last, so that
 where a rename is not atomic that file is the commit. Folders without it, and hidden ones, do not count. Files are
 never rewritten. This module is the only home of Parquet files.
+
+A run that costs requests writes what it brings ahead as well (see `ahead`). When its process dies, the next run finds
+that and commits it before it begins.
 """
 
 from __future__ import annotations
@@ -22,6 +25,7 @@ from typing import Any, Self, TextIO, get_type_hints
 
 import polars as pl
 
+from imglab.ahead import Abandoned, Ahead, Origin, abandoned
 from imglab.errors import JournalError
 from imglab.records import (
     RECORDS,
@@ -37,6 +41,8 @@ from imglab.records import (
     TagObservation,
 )
 
+_AHEAD = "ahead.jsonl"
+_AGAIN = ".again"
 _FLUSH_ROWS = 100_000
 _FLUSH_BYTES = 64_000_000  # of document bodies held back before they are written
 # Some damaged bytes make polars panic, which is no Exception (2.1.0, 2026-11).
@@ -184,35 +190,47 @@ class Journal:
         )
         return set(found.iter_rows())
 
-    def begin(self, *, now: datetime) -> RunWriter:
-        """A writer for a new run that began at *now*; nothing counts before its commit."""
-        return RunWriter(self.root, new_run_id(now))
+    def begin(self, *, now: datetime, origin: Origin | None = None) -> RunWriter:
+        """A writer for a new run that began at *now*; with an *origin* it can be resumed if its process dies."""
+        return RunWriter(self.root, new_run_id(now), origin)
 
-    def remove_abandoned(self) -> list[str]:
-        """Remove what writers left that are no longer alive; return the names of their runs."""
-        removed = []
-        for path in self.root.glob(".*.lock") if self.root.is_dir() else ():
-            with contextlib.suppress(OSError), path.open("a") as lock:
+    def abandoned(self) -> Iterator[Abandoned]:
+        """
+        The runs of dead writers that can be resumed, oldest first; each is removed once the next is asked for.
+
+        What cannot be resumed is removed as well. Who stops midway leaves the rest as it is.
+        """
+        for path in sorted(self.root.glob(".*.lock")) if self.root.is_dir() else ():
+            with contextlib.suppress(BlockingIOError, FileNotFoundError), path.open("a") as lock:
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                if path.with_suffix(".tmp").is_dir():
-                    shutil.rmtree(path.with_suffix(".tmp"))
+                folder = path.with_suffix(".tmp")
+                run_id = path.stem.removeprefix(".")
+                left = abandoned(run_id, folder / _AHEAD)
+                if left and not (self.root / run_id).is_dir():
+                    yield left
+                if folder.is_dir():
+                    shutil.rmtree(folder)
                 path.unlink()
-                removed.append(path.stem.removeprefix("."))
-        return removed
+
+    def resume(self, left: Abandoned) -> RunWriter:
+        """A writer for the run that was *left*, which stays until this one has committed."""
+        return RunWriter(self.root, left.run_id, folder=f".{left.run_id}{_AGAIN}")
 
 
 class RunWriter:
     """
     Collects the records of one run and commits them together.
 
-    A context manager: left without `commit`, nothing of the run remains.
+    A context manager: left without `commit`, nothing of the run remains but what the next run can resume.
     """
 
-    def __init__(self, root: Path, run_id: str) -> None:
+    def __init__(self, root: Path, run_id: str, origin: Origin | None = None, *, folder: str | None = None) -> None:
         self.run_id = run_id
         self._root = root
-        self._folder = root / f".{run_id}.tmp"
-        self._lock_path = self._folder.with_suffix(".lock")
+        self._folder = root / f"{folder or f'.{run_id}'}.tmp"
+        self._lock_path = root / f"{folder or f'.{run_id}'}.lock"
+        self._origin = origin
+        self._ahead: Ahead | None = None
         self._buffers: dict[type[Record], list[Record]] = {record: [] for record in RECORDS}
         self._buffered_rows = 0
         self._buffered_bytes = 0
@@ -225,17 +243,25 @@ class RunWriter:
                 self._root.mkdir(parents=True, exist_ok=True)
                 self._lock = _locked(self._lock_path)
                 self._folder.mkdir()
-        except BaseException:
-            self.__exit__()
+                if self._origin:
+                    self._ahead = Ahead(self._folder / _AHEAD, self._origin)
+        except BaseException as error:
+            self.__exit__(type(error))
             raise
         return self
 
-    def __exit__(self, *exception: object) -> None:
-        if self._folder.exists():
+    def __exit__(self, kind: type[BaseException] | None = None, *_: object) -> None:
+        is_resumable = False
+        if self._ahead:
+            self._ahead.close()
+            # Whatever stopped the run may pass; only a disk that is full needs the room now.
+            is_resumable = self._ahead.has_records and kind is not None and not issubclass(kind, JournalError)
+        if self._folder.exists() and not is_resumable:
             shutil.rmtree(self._folder, ignore_errors=True)
         if self._lock:
-            with contextlib.suppress(OSError):
-                self._lock_path.unlink(missing_ok=True)
+            if not is_resumable:
+                with contextlib.suppress(OSError):
+                    self._lock_path.unlink(missing_ok=True)
             self._lock.close()
             self._lock = None
 
@@ -244,6 +270,9 @@ class RunWriter:
         if isinstance(record, Rows):
             self._add_rows(record)
             return
+        if self._ahead:
+            with _written_to(self._folder):
+                self._ahead.add(record)
         self._buffers[type(record)].append(record)
         self._buffered_rows += 1
         if isinstance(record, Blob):
@@ -261,6 +290,7 @@ class RunWriter:
             sync(self._folder)
             self._folder.rename(self._root / self.run_id)
             sync(self._root)
+            (self._root / self.run_id / _AHEAD).unlink(missing_ok=True)
         return self.run_id
 
     def _add_rows(self, rows: Rows) -> None:
@@ -327,7 +357,7 @@ def _locked(path: Path) -> TextIO:
     while True:
         lock = path.open("w")
         fcntl.flock(lock, fcntl.LOCK_EX)
-        # Before it was locked, `remove_abandoned` of another process may have taken it for a dead writer's.
+        # Before it was locked, `abandoned` of another process may have taken it for a dead writer's.
         if path.exists() and path.stat().st_ino == os.fstat(lock.fileno()).st_ino:
             return lock
         lock.close()

@@ -6,11 +6,13 @@ import dataclasses
 from collections import Counter
 from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
+from itertools import chain
 from pathlib import Path
 
 import polars as pl
 
 from imglab import __version__
+from imglab.ahead import Origin
 from imglab.errors import SourceError, StoreError
 from imglab.journal import Journal, RunWriter
 from imglab.records import Config, DocumentVersion, Failure, Manifest, Record, Rows, Run, TagObservation
@@ -51,38 +53,47 @@ def take(
     source: str,
     target: str,
     records: Iterable[Record | Rows],
-    traffic: Callable[[], Traffic] = Traffic,
+    traffic: Callable[[], Traffic] | None = None,
     now: Callable[[], datetime] = utc_now,
 ) -> Outcome:
     """
     Everything that *records* yields, committed as one run and loaded.
 
     Items that could not be read are `Failure` records among them; a SourceError that ends the source early becomes one
-    too, after what came before is kept. Raises JournalError if the run cannot be written: then nothing of it remains.
+    too, after what came before is kept. A source with *traffic* can be resumed: if the process dies, `recover` commits
+    what it brought. Raises JournalError if the run cannot be written: then nothing of it remains.
     """
+    recover(data)
     journal = Journal(Paths(data).journal)
-    journal.remove_abandoned()
     started_at = now()
     tally = _Tally(journal)
-    with journal.begin(now=started_at) as writer:
+    origin = Origin(source, target, started_at) if traffic else None
+    with journal.begin(now=started_at, origin=origin) as writer:
         _write(records, writer, tally, target)
-        run = Run(
-            source=source,
-            target=target,
-            started_at=started_at,
-            finished_at=now(),
-            outcome=tally.outcome(),
-            tags=tally.counts["tags"] or tally.counts["versions"],
-            tags_changed=tally.counts["tags_changed"],
-            manifests=tally.counts["manifests"],
-            requests=traffic().requests,
-            received_bytes=traffic().received_bytes,
-            failures=len(tally.failures),
-            imglab_version=__version__,
-        )
+        run = tally.run(Origin(source, target, started_at), now(), traffic() if traffic else Traffic())
         run_id = writer.commit(run)
     loaded, problem = load_or_reason(data)
     return Outcome(run, run_id, tuple(tally.failures), loaded, problem)
+
+
+def recover(data: Path) -> None:
+    """
+    Commit what runs brought whose processes died, as partial ones; the next load takes them in.
+
+    So nothing that was fetched and verified is fetched again. Raises JournalError if they cannot be written: then they
+    stay as they are.
+    """
+    journal = Journal(Paths(data).journal)
+    for left in journal.abandoned():
+        tally = _Tally(journal)
+        stopped = Failure(
+            left.origin.target, "interrupted", None, "the run was stopped; the next goes on from there", True
+        )
+        with journal.resume(left) as writer:
+            for record in chain(left.records(), [stopped]):
+                writer.add(record)
+                tally.add(record)
+            writer.commit(tally.run(left.origin, left.ended_at, Traffic()))
 
 
 def load_or_reason(data: Path) -> tuple[Load | None, str | None]:
@@ -129,10 +140,25 @@ class _Tally:
             case Manifest() | Config():
                 self.counts["manifests"] += 1
 
-    def outcome(self) -> str:
-        if not self.failures:
-            return "complete"
-        return "partial" if self.counts.total() else "failed"
+    def run(self, origin: Origin, finished_at: datetime, traffic: Traffic) -> Run:
+        """The `run` row of what was counted."""
+        outcome = "complete"
+        if self.failures:
+            outcome = "partial" if self.counts.total() else "failed"
+        return Run(
+            source=origin.source,
+            target=origin.target,
+            started_at=origin.started_at,
+            finished_at=finished_at,
+            outcome=outcome,
+            tags=self.counts["tags"] or self.counts["versions"],
+            tags_changed=self.counts["tags_changed"],
+            manifests=self.counts["manifests"],
+            requests=traffic.requests,
+            received_bytes=traffic.received_bytes,
+            failures=len(self.failures),
+            imglab_version=__version__,
+        )
 
     def _is_change(self, tag: tuple[str, str], digest: str) -> bool:
         if self._last is None:

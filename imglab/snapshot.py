@@ -14,7 +14,7 @@ from imglab.journal import Journal
 from imglab.oci import Platform
 from imglab.progress import Report
 from imglab.records import Blob, Failure, IndexEntry, Manifest, Record, Run, TagObservation
-from imglab.runs import Outcome, Traffic, take, utc_now
+from imglab.runs import Outcome, Traffic, recover, take, utc_now
 from imglab.sources import chainguard, dockerhub, quay, registry
 from imglab.sources.history_api import ENTRY_FAULT, Move, Pass, Window
 from imglab.store import Paths
@@ -30,6 +30,7 @@ def snapshot(
     now: Callable[[], datetime] = utc_now,
 ) -> Outcome:
     """What registries say of *targets* now, as one run. Documents that the journal holds are not fetched again."""
+    recover(data)
     known = Known(Journal(Paths(data).journal), platforms)
     records = registry.collect(targets, client, known, now=now, platforms=platforms, progress=progress)
     with client, closing(records):  # in this order, or an unfinished batch would outlive the client's loop
@@ -58,6 +59,7 @@ def backfill(
 
     Where the API can be asked for what is new alone, it is; what comes again merges into the same intervals.
     """
+    recover(data)
     journal = Journal(Paths(data).journal)
     state = Pass(client, now, window or Window(), progress)
     if api == "chainguard":
