@@ -28,6 +28,7 @@ from imglab.http import Answer, Login, Request, redacted
 from imglab.oci import Reference
 from imglab.records import Record, TagObservation
 from imglab.sources.history_api import (
+    QUAY_TOKEN_NAME,
     Entries,
     Fields,
     Pass,
@@ -112,7 +113,9 @@ def _request(state: Pass, series: _Series) -> Request:
     query = {"limit": str(PAGE_LENGTH), "page": str(series.page)}
     query |= {"specificTag": series.reference.tag} if series.reference.tag else {}
     base = f"{state.client.base_url(series.reference.registry)}/api/v1/repository/{series.reference.path}"
-    return Request(f"{base}/tag/?{urlencode(query)}", headers=_HEADERS, key=series, login=Login())
+    return Request(
+        f"{base}/tag/?{urlencode(query)}", headers=_HEADERS, key=series, login=Login(username=QUAY_TOKEN_NAME)
+    )
 
 
 def _page(state: Pass, answer: Answer, following: list[Request]) -> Iterator[Record]:
