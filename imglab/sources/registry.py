@@ -167,14 +167,13 @@ def documents(
     now: Callable[[], datetime],
     choose: Choice,
     held: Container[str],
-    progress: Progress,
 ) -> Iterator[Record]:
     """
     The *wanted* documents and what they name, each with the repository that failures name, from any *fetcher*.
 
     Of the manifests of an index those that *choose* gives. Documents that are *held* have been told before.
     """
-    state = _Pass(fetcher, _NothingKnown(), now, choose, progress, Counts(), held=held)
+    state = _Pass(fetcher, _NothingKnown(), now, choose, lambda what, done, total: None, Counts(), held=held)
     for reference, child in wanted:
         _want(state, _Wanted(reference, child, False))
     yield from _levels(state)
