@@ -43,6 +43,7 @@ from imglab.errors import SourceError, UsageError
 USER_AGENT = f"imglab/{__version__}"
 MEBIBYTE = 1024 * 1024
 DOCKER_HUB_API = "registry-1.docker.io"
+DOCKER_HUB_TAGS = "hub.docker.com"  # what knows about tags, and is no registry
 _LOGIN_LASTS = 300.0  # seconds, half of what Docker Hub says in words
 _EARLIEST_RESET = 1_000_000_000  # what is below counts seconds from now, in another convention
 
@@ -84,10 +85,12 @@ class Login:
     """
     How an API that is no registry learns who asks, where there are credentials; its challenges are not followed.
 
-    Their secret is a token already, or *path* on the same server gives one for name and secret (as Docker Hub does).
+    Either *path* on the same server gives a token for name and secret (as Docker Hub does), or the secret that goes
+    with *username* is one already (as for Quay); other names mean nothing there, and their secrets are not sent.
     """
 
     path: str | None = None
+    username: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -479,7 +482,8 @@ class _Gate:
         if credentials is None or credentials.kind != "password":
             return None
         if login.path is None:
-            return _bearer_header(credentials.password, self.origin)
+            is_token = credentials.username == login.username
+            return _bearer_header(credentials.password, self.origin) if is_token else None
         async with self._locks.setdefault(login.path, asyncio.Lock()):
             current = self._current(login.path)
             if current and current != refused:
@@ -792,7 +796,7 @@ def _status_error(request: Request, reply: _Reply, refused: Credentials | None =
     text = f"{request.method} {redacted(request.url)}: {reply.status}{f' {code}' if code else ''} ({kind})"
     if refused:
         text += f"; {_wrong(refused)}"
-    elif httpx.URL(request.url).host == DOCKER_HUB_API and kind in {"unauthorized", "not-found"}:
+    elif httpx.URL(request.url).host in {DOCKER_HUB_API, DOCKER_HUB_TAGS} and kind in {"unauthorized", "not-found"}:
         text += "; private or missing, which Docker Hub does not tell apart: check the name, or log in with --username"
     else:
         text += _ADVICE.get(kind, "")

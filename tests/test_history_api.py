@@ -2,13 +2,29 @@
 
 from __future__ import annotations
 
+import argparse
 import json
 
+import httpx
 import pytest
+from history_servers import NOW
 from made import day, digest
 
+from imglab.cli import parser
 from imglab.errors import ParseError, UsageError
-from imglab.sources.history_api import Fields, Window, api_host, by_repository, check_username, plan, read_object
+from imglab.http import Client, Credentials
+from imglab.sources import chainguard, dockerhub, quay
+from imglab.sources.history_api import (
+    APIS,
+    Fields,
+    Pass,
+    Window,
+    api_host,
+    by_repository,
+    check_username,
+    plan,
+    read_object,
+)
 from imglab.sources.registry import Target
 
 
@@ -66,6 +82,66 @@ def test_docker_hub_answers_elsewhere() -> None:
         "quay.io",
         "127.0.0.1:1",
     )
+
+
+def test_the_command_knows_the_same_names() -> None:
+    """Each API can be named."""
+    (commands,) = (action for action in parser()._actions if isinstance(action, argparse._SubParsersAction))
+    (option,) = (action for action in commands.choices["backfill"]._actions if action.dest == "history_api")
+    assert tuple(option.choices or ()) == tuple(APIS.values())
+
+
+CGR = "https://cgr.dev"
+QUAY = "https://quay.io/api/v1/repository/owner/name/tag/?limit=100&page=1&specificTag=v1"
+HUB = "https://hub.docker.com"
+HUB_TAGS = f"{HUB}/v2/namespaces/library/repositories/python/tags"
+
+
+@pytest.mark.parametrize(
+    ("text", "login", "expected"),
+    [
+        (
+            "cgr.dev/chainguard/python:latest",
+            "me",
+            [
+                ("GET", f"{CGR}/v2/", None),
+                ("GET", f"{CGR}/token?service=cgr.dev&scope=repository%3Achainguard%2Fpython%3Apull", "Basic"),
+                ("GET", f"{CGR}/v2/chainguard/python/_chainguard/history/latest", "Bearer"),
+            ],
+        ),
+        ("quay.io/owner/name:v1", "$oauthtoken", [("GET", QUAY, "Bearer")]),
+        ("quay.io/owner/name:v1", "owner+robot", [("GET", QUAY, None)]),
+        (
+            "python",
+            "me",
+            [("POST", f"{HUB}/v2/auth/token", None), ("GET", f"{HUB_TAGS}?page=1&page_size=100", "Bearer")],
+        ),
+        ("python:3.13", None, [("GET", f"{HUB_TAGS}/3.13", None)]),
+    ],
+)
+def test_services_are_asked_where_they_answer(
+    text: str, login: str | None, expected: list[tuple[str, str, str | None]]
+) -> None:
+    """With a name and secret, where there are some, as each of them takes it; a 404 there is told."""
+    asked: list[tuple[str, str, str | None]] = []
+
+    def service(request: httpx.Request) -> httpx.Response:
+        scheme = request.headers.get("authorization", "").partition(" ")[0] or None
+        asked.append((request.method, str(request.url), scheme))
+        if "token" in request.url.path:
+            return httpx.Response(200, json={"token": "t"})
+        challenge = f'Bearer realm="{CGR}/token",service="cgr.dev"'
+        is_ping = request.url.path == "/v2/"
+        return httpx.Response(401, headers={"www-authenticate": challenge}) if is_ping else httpx.Response(404)
+
+    ((api, found),) = plan(targets(text), None, Window()).items()
+    collect = {"chainguard": chainguard.collect, "quay": quay.collect, "docker-hub": dockerhub.collect}[api]
+    host = api_host(found[0].reference.registry)
+    credentials = {host: Credentials(login, "s3cret")} if login else {}
+    with Client(transport=httpx.MockTransport(service), credentials=credentials) as client:
+        (failure,) = collect(found, Pass(client, lambda: NOW))
+    assert asked == expected
+    assert getattr(failure, "kind", None) == "not-found" and text.partition(":")[0] in str(failure)
 
 
 def test_quay_knows_one_user_name() -> None:

@@ -794,7 +794,7 @@ def test_a_login_in_trouble_is_tried_a_few_times() -> None:
 
 def test_a_secret_may_be_the_token() -> None:
     """It is sent as it is; one that cannot be a token is not sent, and not shown."""
-    request = Request(f"{BASE}/tags", login=Login())
+    request = Request(f"{BASE}/tags", login=Login(username="user"))
     for secret, sent in (("p4ssw0rd", ["Bearer p4ssw0rd"]), ("pass word", [])):
         hub = Hub()
         hub.valid = {"p4ssw0rd"}
@@ -805,9 +805,17 @@ def test_a_secret_may_be_the_token() -> None:
         assert secret not in str(error)
 
 
+def test_a_secret_of_another_name_is_no_token() -> None:
+    """It is the password of a user or robot, which means nothing there: what is public is asked for without it."""
+    hub = Hub()
+    with mocked(hub, credentials={"registry.r.example": SECRET}) as client:
+        assert client.answer(Request(f"{BASE}/tags", login=Login(username="$oauthtoken"))).error is None
+    assert (hub.sent, hub.posted) == ([None], [])
+
+
 def test_without_credentials_nobody_logs_in() -> None:
     """Public things are asked for without a name, also where somebody has one for another server."""
-    for login in (Login(), Login("/v2/auth/token")):
+    for login in (Login(username="user"), Login("/v2/auth/token")):
         hub = Hub()
         with mocked(hub, credentials={"other.example": SECRET}) as client:
             assert client.answer(Request(f"{BASE}/tags", login=login)).error is None
@@ -819,7 +827,7 @@ def test_a_login_does_not_follow_redirects_to_another_server(server: Faulty, oth
     server.on("/tags", reply(307, location=f"{other.url}/tags"))
     other.on("/tags", reply(200, b"elsewhere"))
     with authorised(server) as client:
-        assert client.answer(Request(f"{server.url}/tags", login=Login())).body == b"elsewhere"
+        assert client.answer(Request(f"{server.url}/tags", login=Login(username="user"))).body == b"elsewhere"
     assert server.seen[0].headers["authorization"] == "Bearer p4ssw0rd"
     assert "authorization" not in other.seen[0].headers
 
@@ -902,7 +910,7 @@ def test_pages_are_asked_for_as_the_first_one(server: Faulty) -> None:
     server.on("/t", reply(200, b"1", link="<u>; rel=next"))
     server.on("/u", reply(200, b"2"))
     with authorised(server) as client:
-        assert len(list(client.pages(Request(f"{server.url}/t", login=Login())))) == 2
+        assert len(list(client.pages(Request(f"{server.url}/t", login=Login(username="user"))))) == 2
     assert {seen.headers["authorization"] for seen in server.seen} == {"Bearer p4ssw0rd"}
 
 

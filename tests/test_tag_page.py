@@ -148,6 +148,12 @@ def test_schema1_config_has_the_old_id() -> None:
     assert {step.config_digest for step in of(History, records)} == {config.digest}
 
 
+def test_schema1_layers_begin_with_the_base() -> None:
+    """Pages list them newest first."""
+    records = records_of(SCHEMA1)
+    assert [(layer.position, layer.compressed_bytes) for layer in of(Layer, records)] == [(0, 191), (1, 32)]
+
+
 def test_layers_by_position() -> None:
     """Layers keep their order, sizes, times and media types; foreign ones are told by their media type."""
     records = records_of(LIST)

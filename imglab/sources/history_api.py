@@ -15,7 +15,7 @@ from typing import Any, Generic, TypeVar
 
 from imglab import oci
 from imglab.errors import InvalidReference, ParseError, SourceError, UsageError
-from imglab.http import Client
+from imglab.http import DOCKER_HUB_TAGS, Client
 from imglab.oci import DOCKER_HUB, Reference
 from imglab.records import Failure, Record, TagObservation
 from imglab.sources.registry import Progress, Target
@@ -23,7 +23,6 @@ from imglab.sources.registry import Progress, Target
 APIS = {"cgr.dev": "chainguard", "quay.io": "quay", DOCKER_HUB: "docker-hub"}  # by registry
 ENTRY_FAULT = "malformed"  # the kind of failure that leaves out entries of a page, and nothing behind them
 QUAY_TOKEN_NAME = "$oauthtoken"  # noqa: S105 - the name that its registry knows a token by
-_HUB_HOST = "hub.docker.com"
 # Of these, one failure stands for a whole repository if nothing of it ever answered.
 _OF_REPOSITORY = frozenset({"unreachable", "tls", "unauthorized", "denied"})
 _CLOCKS = timedelta(days=1)  # by which a registry's clock and ours may differ
@@ -86,7 +85,7 @@ def check_username(asked: Collection[str], username: str | None) -> None:
 
 def api_host(registry: str) -> str:
     """The host that answers for *registry*, which is another one for Docker Hub."""
-    return _HUB_HOST if registry == DOCKER_HUB else registry
+    return DOCKER_HUB_TAGS if registry == DOCKER_HUB else registry
 
 
 def _api(reference: Reference, named: str | None) -> str:

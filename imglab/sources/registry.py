@@ -10,10 +10,11 @@ are none; signed schema 1 manifests are named by the digest of what was signed.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Collection, Generator, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Container, Generator, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from fnmatch import fnmatchcase
+from functools import partial
 from itertools import islice
 from typing import Protocol
 
@@ -30,6 +31,18 @@ _DEEPEST = 8  # indexes within indexes; two are real
 _ACCEPT = {"accept": ", ".join(oci.MANIFEST_TYPES)}
 # Of these, one failure stands for a whole repository if nothing of it ever answered.
 _OF_REPOSITORY = frozenset({"unreachable", "tls", "unauthorized", "denied"})
+
+
+class Fetcher(Protocol):
+    """What answers requests for documents: registries through `http.Client`, or an archive."""
+
+    def base_url(self, registry: str) -> str:
+        """Where the API of *registry* is."""
+        ...
+
+    def fetch(self, requests: Iterable[Request]) -> Iterator[Answer]:
+        """The answers, as they arrive."""
+        ...
 
 
 class Known(Protocol):
@@ -75,6 +88,7 @@ class Counts:
 
 
 Progress = Callable[[str, int, int], None]  # what is counted, how many are done, of how many
+Choice = Callable[[Sequence[Child]], Sequence[Child]]  # which manifests of an index are wanted
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,12 +113,14 @@ class _Wanted:
 class _Pass:
     """One pass over all targets: its edges, and what it has seen so far."""
 
-    client: Client
+    client: Fetcher
     known: Known
     now: Callable[[], datetime]
-    platforms: frozenset[str]
+    choose: Choice
     progress: Progress
     counts: Counts
+    most_pages: int = 0
+    held: Container[str] = frozenset()  # documents that are read for what they name, and not told again
     reached: set[str] = field(default_factory=set)  # repositories that answered
     down: set[str] = field(default_factory=set)
     seen: set[str] = field(default_factory=set)  # digests looked at
@@ -127,7 +143,8 @@ def collect(
     Documents come parents first. *platforms* restricts which manifests of an index are fetched. *counts*, if given, is
     filled while records are taken.
     """
-    state = _Pass(client, known, now, frozenset(map(str, platforms)), progress, counts or Counts())
+    chosen = partial(_chosen, frozenset(map(str, platforms)))
+    state = _Pass(client, known, now, chosen, progress, counts or Counts(), client.limits.pages)
     targets = list(targets)
     tags = {target.reference: _Tag(target.reference, False) for target in targets if target.reference.tag}
     listed: list[_Tag] = []
@@ -140,9 +157,26 @@ def collect(
     unclear: list[_Tag] = []
     yield from _heads(state, [tag for tag in tags.values() if not tag.reference.digest], unclear)
     yield from _gets(state, unclear)
-    while state.next:
-        level, state.next = state.next, []
-        yield from _level(state, level)
+    yield from _levels(state)
+
+
+def documents(
+    wanted: Iterable[tuple[Reference, Child]],
+    fetcher: Fetcher,
+    *,
+    now: Callable[[], datetime],
+    choose: Choice,
+    held: Container[str],
+) -> Iterator[Record]:
+    """
+    The *wanted* documents and what they name, each with the repository that failures name, from any *fetcher*.
+
+    Of the manifests of an index those that *choose* gives. Documents that are *held* have been told before.
+    """
+    state = _Pass(fetcher, _NothingKnown(), now, choose, lambda what, done, total: None, Counts(), held=held)
+    for reference, child in wanted:
+        _want(state, _Wanted(reference, child, False))
+    yield from _levels(state)
 
 
 # --- tags ------------------------------------------------------------------------------------------------------------
@@ -156,7 +190,7 @@ def list_tags(
 
     *listed* receives the tags that are asked for.
     """
-    state = _Pass(client, _NothingKnown(), now, frozenset(), lambda what, done, total: None, Counts())
+    state = _Pass(client, _NothingKnown(), now, list, lambda what, done, total: None, Counts(), client.limits.pages)
     tags: list[_Tag] = []
     yield from _listings(state, targets, tags)
     for tag in tags:
@@ -222,7 +256,7 @@ def _listing_page(state: _Pass, answer: Answer, tags: list[_Tag], following: lis
             raise answer.error
         _reached(state, repository)
         listed.tags.update(dict.fromkeys(parse_tags(answer.body, source=repository)))
-        request = next_page(answer, listed.pages, state.client.limits.pages)
+        request = next_page(answer, listed.pages, state.most_pages)
     except (SourceError, ParseError) as error:
         yield from _failure(state, repository, repository, error)
         if repository in state.reached:
@@ -342,6 +376,12 @@ def _want(state: _Pass, wanted: _Wanted) -> None:
         state.next.append(wanted)
 
 
+def _levels(state: _Pass) -> Iterator[Record]:
+    while state.next:
+        level, state.next = state.next, []
+        yield from _level(state, level)
+
+
 def _level(state: _Pass, level: list[_Wanted]) -> Iterator[Record]:
     """The documents of one depth, and into `state.next` what they name."""
     rest = iter(level)
@@ -405,7 +445,7 @@ def _document(state: _Pass, wanted: _Wanted, answer: Answer) -> Iterator[Record]
         if wanted.is_config:
             media_type, rows = wanted.child.media_type, oci.parse_config(answer.body, digest=digest)
         else:
-            media_type = _content_type(answer)
+            media_type = _content_type(answer) or wanted.child.media_type
             document = oci.parse_manifest(answer.body, digest=digest, media_type=media_type)
             rows = list(document.records)
             _want_children(state, wanted, document)
@@ -413,21 +453,22 @@ def _document(state: _Pass, wanted: _Wanted, answer: Answer) -> Iterator[Record]
         yield from _failure(state, wanted.repository.repository, wanted.locator, error)
         return
     state.counts.documents += 1
-    yield Blob(digest, media_type, answer.body)
-    yield from rows
+    if digest not in state.held:
+        yield Blob(digest, media_type, answer.body)
+        yield from rows
 
 
 def _want_children(state: _Pass, wanted: _Wanted, document: Document) -> None:
-    for child in _chosen(document.children, state.platforms):
+    for child in state.choose(document.children):
         _want(state, _Wanted(wanted.repository, child, False, wanted.depth + 1))
     if document.config:
         _want(state, _Wanted(wanted.repository, document.config, True, wanted.depth + 1))
 
 
-def _chosen(children: Sequence[Child], platforms: frozenset[str]) -> list[Child]:
+def _chosen(platforms: frozenset[str], children: Sequence[Child]) -> Sequence[Child]:
     """The children for *platforms*, what attests them, and those that state no platform."""
     if not platforms:
-        return list(children)
+        return children
     chosen = {child.digest for child in children if child.platform is None or str(child.platform) in platforms}
     return [child for child in children if child.digest in chosen or child.attests_digest in chosen]
 

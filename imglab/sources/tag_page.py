@@ -11,7 +11,8 @@ September 2026, for every form since September 2016. Oddities met in real data:
 - Total sizes and layer sizes up to 1,000 bytes have no parenthesis: `977.0 B`. Layers always add up to the total.
 - The instruction of a step may run over several lines, and a line `# ARGS: A=b` may stand before it.
 - Layers kept elsewhere (foreign) often lack `Last Modified`; some images name a layer twice.
-- Schema 1 images have an `Image ID` without `sha256:`.
+- Schema 1 images have an `Image ID` without `sha256:`, and their layers stand there newest first, each blob once: that
+  is how their manifests name them, and what the program that wrote the pages made of it.
 - A platform's `Manifest MIME` still says Docker schema 2 where the manifest is an OCI one: it is kept as stated.
 - Attestations are sections for `unknown; unknown`, without steps and with in-toto layers.
 - A tag that could not be found has a page that says `**does not exist** (yet?)`, and one page was empty.
@@ -454,7 +455,8 @@ def _manifest_records(digest: str, image: PageImage) -> Iterator[Record]:
         layer_count=len(image.layers),
         compressed_bytes=image.compressed_bytes,
     )
-    for position, layer in enumerate(image.layers):
+    layers = image.layers[::-1] if _kind(image) == "schema1" else image.layers
+    for position, layer in enumerate(layers):
         yield Layer(
             manifest_digest=digest,
             position=position,
