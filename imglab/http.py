@@ -76,6 +76,7 @@ class Limits:
     connect_seconds: float = 10.0
     silence_seconds: float = 30.0
     request_seconds: float = 120.0  # for one try, body included
+    answer_seconds: float | None = None  # with all that an answer takes: tokens, redirects, tries
     redirects: int = 5
     pages: int = 10_000
 
@@ -121,6 +122,19 @@ class Answer:
 
 
 @dataclass(frozen=True, slots=True)
+class Exchange:
+    """One request as it was sent, and what came of it: of every redirect, ping and token, for those who watch."""
+
+    method: str
+    url: str
+    status: int | None
+    headers: Mapping[str, str]  # of the reply, names in lower case
+    body: bytes = field(repr=False)  # of the reply; of a token server it holds secrets
+    seconds: float
+    error: SourceError | None = None  # why there is no reply
+
+
+@dataclass(frozen=True, slots=True)
 class _Reply:
     url: httpx.URL
     status: int
@@ -138,8 +152,8 @@ class Client:
     aiohttp sends a request again by itself if its connection breaks before a reply: those are not in the count.
 
     *credentials* are by registry name, as in references (`docker.io`, `localhost:5000`), or by repository, which count
-    more for requests with its scope. *transport*, *sleep*, *clock* (seconds, for expiry), *now* (for dates in headers)
-    and *jitter* (0 to 1) are there to be replaced in tests.
+    more for requests with its scope. *watch* is called, in another thread, after each exchange. *transport*, *sleep*,
+    *clock* (seconds, for expiry), *now* (for dates in headers) and *jitter* (0 to 1) are there to be replaced in tests.
     """
 
     def __init__(
@@ -151,6 +165,7 @@ class Client:
         ca_cert: Path | None = None,
         insecure: bool = False,
         limits: Limits | None = None,
+        watch: Callable[[Exchange], None] = lambda exchange: None,
         transport: httpx.AsyncBaseTransport | None = None,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
         clock: Callable[[], float] = time.monotonic,
@@ -163,8 +178,9 @@ class Client:
         self._concurrency = max(1, concurrency)
         self._plain_http = plain_http
         self._has_tls_options = bool(ca_cert) or insecure
+        self._watch = watch
         self._sleep, self._clock, self._now, self._jitter = sleep, clock, now, jitter
-        self._transport = transport or AiohttpTransport(verify=_tls(ca_cert, insecure), trust_env=False)
+        self._transport = transport or AiohttpTransport(verify=tls_context(ca_cert, insecure), trust_env=False)
         self._base_urls: dict[str, str] = {}
         self._credentials: dict[Origin, dict[str, Credentials]] = {}
         for name, secret in (credentials or {}).items():
@@ -272,9 +288,14 @@ class Client:
 
     async def _answer(self, request: Request) -> Answer:
         credentials = self._gate(_origin(httpx.URL(request.url))).credentials(request.scope)
-        reply, error = await self._persist(
-            lambda: self._attempt(request), lambda reply: _judge(request, reply, credentials)
-        )
+        try:
+            async with asyncio.timeout(self.limits.answer_seconds):
+                reply, error = await self._persist(
+                    lambda: self._attempt(request), lambda reply: _judge(request, reply, credentials)
+                )
+        except TimeoutError:
+            text = f"{request.method} {redacted(request.url)}: no answer after {self.limits.answer_seconds:g} s"
+            reply, error = None, SourceError(text, kind="timeout", is_temporary=True)
         if reply is None:
             return Answer(request, error.status if error else None, {}, b"", error)
         return Answer(request, reply.status, dict(reply.headers), reply.body, error)
@@ -351,7 +372,20 @@ class Client:
     async def exchange(
         self, method: str, url: httpx.URL, headers: Mapping[str, str], limit: int, content: bytes | None = None
     ) -> _Reply:
-        """One request and its reply; foreign exceptions become SourceError."""
+        """One request and its reply, for those who watch as well; foreign exceptions become SourceError."""
+        began = self._clock()
+        try:
+            reply = await self._transfer(method, url, headers, limit, content)
+        except SourceError as error:
+            self._watch(Exchange(method, str(url), error.status, {}, b"", self._clock() - began, error))
+            raise
+        lasted = self._clock() - began
+        self._watch(Exchange(method, str(url), reply.status, dict(reply.headers), reply.body, lasted))
+        return reply
+
+    async def _transfer(
+        self, method: str, url: httpx.URL, headers: Mapping[str, str], limit: int, content: bytes | None
+    ) -> _Reply:
         self.requests += 1
         what = f"{method} {redacted(str(url))}"
         try:
@@ -720,7 +754,8 @@ def _redirected(method: str, reply: _Reply, first: Origin) -> httpx.URL:
     return url.copy_with(username="", password="") if url.userinfo else url
 
 
-def _tls(ca_cert: Path | None, insecure: bool) -> ssl.SSLContext:
+def tls_context(ca_cert: Path | None, insecure: bool) -> ssl.SSLContext:
+    """What is wanted of a server's certificate. Raises UsageError if *ca_cert* holds none."""
     context = ssl.create_default_context()
     try:
         if ca_cert:

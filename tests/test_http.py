@@ -19,7 +19,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from imglab.errors import SourceError, UsageError
-from imglab.http import USER_AGENT, Client, Credentials, Limits, Login, Request, next_link, parse_challenges, redacted
+from imglab.http import (
+    USER_AGENT,
+    Client,
+    Credentials,
+    Exchange,
+    Limits,
+    Login,
+    Request,
+    next_link,
+    parse_challenges,
+    redacted,
+)
 
 NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
 SECRET = Credentials("user", "p4ssw0rd")
@@ -939,3 +950,40 @@ def test_a_fault_in_a_callback_reaches_the_caller() -> None:
 
     with mocked(lambda request: httpx.Response(200)) as client, pytest.raises(ZeroDivisionError):
         client.answer(Request("https://r.example/x", digest=sha256(b""), payload=broken))
+
+
+def test_those_who_watch_see_each_exchange() -> None:
+    """The ping, the token, the request itself, in order, and one that failed with its error."""
+    seen: list[Exchange] = []
+    with mocked(Tokens(), watch=seen.append) as client:
+        assert client.answer(PULL).error is None
+    assert [(exchange.method, httpx.URL(exchange.url).path, exchange.status) for exchange in seen] == [
+        ("GET", "/v2/", 401),
+        ("GET", "/token", 200),
+        ("GET", "/v2/a/b/x", 200),
+    ]
+    assert seen[0].headers["www-authenticate"].startswith("Bearer realm=")
+    assert b"t1" in seen[1].body and "t1" not in repr(seen[1])
+
+    def refusing(request: httpx.Request) -> httpx.Response:
+        raise httpx.ConnectError("refused")
+
+    with mocked(refusing, watch=seen.append, limits=Limits(tries=1)) as client:
+        client.answer(Request(f"{BASE}/x"))
+    assert (seen[-1].status, kind(seen[-1].error)) == (None, "unreachable")
+
+
+def test_an_answer_may_have_a_time_limit_with_all_that_it_takes(server: Faulty) -> None:
+    """Redirects that are each quick enough end with it, and the client goes on."""
+    held = threading.Event()
+
+    def slow(handler: object) -> None:
+        held.wait(0.1)
+        reply(302, location="/x")(handler)  # type: ignore[arg-type]
+
+    server.on("/x", slow)
+    server.on("/y", reply(200, b"ok"))
+    with Client(limits=Limits(answer_seconds=0.25, redirects=1000)) as client:
+        error = client.answer(Request(f"{server.url}/x")).error
+        assert (kind(error), client.answer(Request(f"{server.url}/y")).body) == ("timeout", b"ok")
+    assert error and error.is_temporary and "0.25 s" in str(error)
