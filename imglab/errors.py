@@ -7,6 +7,7 @@ Everything imglab raises on purpose.
     │   └── StoreEmpty        nothing was ever loaded
     ├── ParseError            a document is not what it should be: source, place, expectation
     ├── SourceError           a registry, history or file did not give what was asked for
+    │   └── Postponed         a limit was reached: what was asked for is left to a later run
     ├── JournalError          a run could not be written or read
     └── StoreError            the store could not be opened, loaded or queried
         └── StoreBusy         another process is loading
@@ -64,6 +65,13 @@ class SourceError(ImglabError):
         self.status = status
         self.code = code
         self.is_temporary = is_temporary
+
+
+class Postponed(SourceError):
+    """Something that is left to a later run, because a limit was reached: a server's, or one that the user set."""
+
+    def __init__(self, message: str, *, kind: str, status: int | None = None) -> None:
+        super().__init__(message, kind=kind, status=status, is_temporary=True)
 
 
 class JournalError(ImglabError):

@@ -15,8 +15,8 @@ from __future__ import annotations
 import asyncio
 import base64
 import hashlib
-import ipaddress
 import json
+import logging
 import os
 import queue
 import random
@@ -27,25 +27,28 @@ import time
 import zlib
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime, timedelta
-from email.utils import parsedate_to_datetime
+from datetime import UTC, datetime
 from itertools import islice
 from pathlib import Path
 from typing import Any, Literal
 from urllib.parse import quote, urlencode
 
 import httpx
-from httpx_aiohttp import AiohttpTransport
 
 from imglab import __version__
-from imglab.errors import SourceError, UsageError
+from imglab.connections import Connections, ForbiddenAddress, Lookup, Reach, look_up, reach
+from imglab.connections import is_loopback as is_loopback
+from imglab.connections import tls_context as tls_context
+from imglab.errors import Postponed, SourceError
+from imglab.pace import SPENT, Clock, Pace, asked_wait, is_trouble
+from imglab.pace import Limits as Limits
 
-USER_AGENT = f"imglab/{__version__}"
+USER_AGENT = f"imglab/{__version__} (metadata of container images: tags, manifests, configs; no layers)"
 MEBIBYTE = 1024 * 1024
 DOCKER_HUB_API = "registry-1.docker.io"
 DOCKER_HUB_TAGS = "hub.docker.com"  # what knows about tags, and is no registry
 _LOGIN_LASTS = 300.0  # seconds, half of what Docker Hub says in words
-_EARLIEST_RESET = 1_000_000_000  # what is below counts seconds from now, in another convention
+_logger = logging.getLogger("imglab")
 
 Origin = tuple[str, str, int]  # scheme, host, port
 
@@ -63,22 +66,6 @@ class Credentials:
     password: str = field(repr=False)
     kind: Literal["password", "identity-token", "registry-token"] = "password"
     found_in: str | None = None  # the file or program that keeps them; None where the user gave them
-
-
-@dataclass(frozen=True, slots=True)
-class Limits:
-    """How long and how often to try, and how much to take."""
-
-    tries: int = 4
-    backoff_seconds: float = 0.5  # before the second try; doubled for each one after
-    longest_backoff_seconds: float = 8.0
-    longest_wait_seconds: float = 60.0  # that a server may ask for; beyond it we give up and say so
-    connect_seconds: float = 10.0
-    silence_seconds: float = 30.0
-    request_seconds: float = 120.0  # for one try, body included
-    answer_seconds: float | None = None  # with all that an answer takes: tokens, redirects, tries
-    redirects: int = 5
-    pages: int = 10_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,6 +95,7 @@ class Request:
     size: int | None = None  # that the body must have
     payload: Callable[[bytes], bytes] | None = None  # the part of the body that the digest is about
     login: Login | None = None  # in place of a scope
+    is_pull: bool = False  # one of those that a server may count, as Docker Hub does GET of manifests
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,8 +140,9 @@ class Client:
     aiohttp sends a request again by itself if its connection breaks before a reply: those are not in the count.
 
     *credentials* are by registry name, as in references (`docker.io`, `localhost:5000`), or by repository, which count
-    more for requests with its scope. *watch* is called, in another thread, after each exchange. *transport*, *sleep*,
-    *clock* (seconds, for expiry), *now* (for dates in headers) and *jitter* (0 to 1) are there to be replaced in tests.
+    more for requests with its scope. *watch* is called, in another thread, after each exchange. *transport*,
+    *lookup* (of names), *sleep*, *clock* (seconds, for expiry), *now* (for dates in headers) and *jitter* (0 to 1) are
+    there to be replaced in tests.
     """
 
     def __init__(
@@ -167,6 +156,7 @@ class Client:
         limits: Limits | None = None,
         watch: Callable[[Exchange], None] = lambda exchange: None,
         transport: httpx.AsyncBaseTransport | None = None,
+        lookup: Lookup = look_up,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
         clock: Callable[[], float] = time.monotonic,
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
@@ -179,14 +169,17 @@ class Client:
         self._plain_http = plain_http
         self._has_tls_options = bool(ca_cert) or insecure
         self._watch = watch
-        self._sleep, self._clock, self._now, self._jitter = sleep, clock, now, jitter
-        self._transport = transport or AiohttpTransport(verify=tls_context(ca_cert, insecure), trust_env=False)
+        self.clock = Clock(sleep, clock, now, jitter)
+        self._transport = transport
+        self._connections = Connections(tls_context(ca_cert, insecure), lookup)
         self._base_urls: dict[str, str] = {}
         self._credentials: dict[Origin, dict[str, Credentials]] = {}
         for name, secret in (credentials or {}).items():
             registry, _, path = name.partition("/")
             self._credentials.setdefault(_origin(httpx.URL(self.base_url(registry))), {})[path] = secret
         self._gates: dict[Origin, _Gate] = {}
+        self._paces: dict[Origin, Pace] = {}
+        self._warnings: set[str] = set()
 
     def __enter__(self) -> Client:
         self._loop = asyncio.new_event_loop()
@@ -266,7 +259,7 @@ class Client:
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
-        await self._transport.aclose()
+        await self._connections.close()
 
     def _start(
         self,
@@ -281,17 +274,20 @@ class Client:
 
     async def _deliver(self, request: Request, answers: queue.SimpleQueue[Answer | BaseException]) -> None:
         try:
-            async with self._slots:
-                answers.put(await self._answer(request))
+            answers.put(await self._answer(request))
         except Exception as error:  # a fault of ours: it belongs to the caller, not to this thread
             answers.put(error)
 
     async def _answer(self, request: Request) -> Answer:
-        credentials = self._gate(_origin(httpx.URL(request.url))).credentials(request.scope)
+        origin = _origin(httpx.URL(request.url))
+        credentials = self._gate(origin).credentials(request.scope)
         try:
             async with asyncio.timeout(self.limits.answer_seconds):
-                reply, error = await self._persist(
-                    lambda: self._attempt(request), lambda reply: _judge(request, reply, credentials)
+                reply, error = await self.persist(
+                    origin,
+                    lambda: self._attempt(request),
+                    lambda reply: _judge(request, reply, credentials),
+                    is_pull=request.is_pull,
                 )
         except TimeoutError:
             text = f"{request.method} {redacted(request.url)}: no answer after {self.limits.answer_seconds:g} s"
@@ -300,45 +296,33 @@ class Client:
             return Answer(request, error.status if error else None, {}, b"", error)
         return Answer(request, reply.status, dict(reply.headers), reply.body, error)
 
-    async def _persist(
-        self, attempt: Callable[[], Awaitable[_Reply]], judge: Callable[[_Reply], SourceError | None]
+    async def persist(
+        self,
+        origin: Origin,
+        attempt: Callable[[], Awaitable[_Reply]],
+        judge: Callable[[_Reply], SourceError | None],
+        *,
+        is_pull: bool = False,
     ) -> tuple[_Reply | None, SourceError | None]:
-        """What *attempt* gives in the end, tried again while the error may pass and the tries last."""
-        mismatches = 0
-        for count in range(1, self.limits.tries + 1):
-            reply: _Reply | None = None
-            try:
-                reply = await attempt()
-                error = judge(reply)
-            except SourceError as raised:
-                error = raised
+        """What *attempt* gets from *origin* in the end: tried again while that may help and its pace allows it."""
+        pace, mismatches = self._pace(origin), 0
+        reply, error = await _tried(attempt, judge)
+        for count in range(1, self.limits.tries):
             if error is None:
-                return reply, None
-            mismatches += error.kind == "digest-mismatch"
-            may_pass = error.is_temporary and not isinstance(error, _Final)
-            if count == self.limits.tries or not (may_pass or mismatches == 1):
                 break
-            try:
-                await self._sleep(self._pause(count, reply, error))
-            except SourceError as too_long:
-                return reply, too_long
-        return reply, error
+            mismatches += error.kind == "digest-mismatch"
+            may_pass = error.is_temporary and not isinstance(error, _Final | Postponed)
+            if not (may_pass or mismatches == 1) or not pace.may_retry or pace.end(is_pull=is_pull):
+                break
+            await self.clock.sleep(self._pause(count, reply))
+            reply, error = await _tried(attempt, judge)
+        return reply, _ended(pace, error, is_pull)
 
-    def _pause(self, count: int, reply: _Reply | None, error: SourceError) -> float:
-        asked = _asked_wait(reply, self._now()) if reply else None
-        longest = self.limits.longest_wait_seconds
-        if asked is not None and asked > longest:
-            raise _Final(
-                f"{error}; the server asks to wait {asked:.0f} s, longer than the {longest:.0f} s that are waited for: "
-                f"resume after {_moment(self._now(), asked)}",
-                kind=error.kind,
-                status=error.status,
-                code=error.code,
-                is_temporary=True,
-            )
+    def _pause(self, count: int, reply: _Reply | None) -> float:
+        asked = asked_wait(reply.status, reply.headers, self.clock.now()) if reply else None
         most = min(self.limits.longest_backoff_seconds, self.limits.backoff_seconds * 2.0 ** (count - 1))
-        spread: float = 0.5 + self._jitter() / 2
-        return (asked or 0.0) + most * spread
+        spread: float = 0.5 + self.clock.jitter() / 2
+        return min(asked or 0.0, self.limits.longest_wait_seconds) + most * spread
 
     async def _attempt(self, request: Request) -> _Reply:
         """One try: with the token that is at hand, and once more with a new one if that is refused."""
@@ -353,49 +337,91 @@ class Client:
         return reply
 
     def _gate(self, origin: Origin) -> _Gate:
-        return self._gates.setdefault(origin, _Gate(self, origin, self._credentials.get(origin, {})))
+        if origin not in self._gates:
+            self._gates[origin] = _Gate(self, origin, self._credentials.get(origin, {}))
+        return self._gates[origin]
+
+    def _pace(self, origin: Origin) -> Pace:
+        if origin not in self._paces:
+            self._paces[origin] = Pace(_host(origin), self.limits, self._concurrency, self.clock)
+        return self._paces[origin]
+
+    def reach(self, host: str) -> Reach:
+        """How far inside a network *host* is."""
+        return reach(host) if self._transport else self._connections.reach(host)
 
     async def follow(self, request: Request, url: httpx.URL, authorization: str | None) -> _Reply:
         """The reply at the end of the redirects; *authorization* goes to the first origin only."""
         origin = _origin(url)
+        outermost = url.host  # of all that had a part in where this leads
         for _ in range(self.limits.redirects + 1):
             headers = {"user-agent": USER_AGENT, "accept-encoding": "gzip, identity", **request.headers}
-            if authorization and _origin(url) == origin:
+            is_first = _origin(url) == origin
+            if authorization and is_first:
                 headers["authorization"] = authorization
-            reply = await self.exchange(request.method, url, headers, request.body_limit)
+            reply = await self.exchange(
+                request.method,
+                url,
+                headers,
+                request.body_limit,
+                named_by=None if url.host == origin[1] else outermost,
+                is_pull=request.is_pull and is_first,
+            )
             if reply.status not in {301, 302, 303, 307, 308}:
                 return reply
-            url = _redirected(request.method, reply, origin)
+            outermost = min(outermost, url.host, key=self.reach)
+            url = self._redirected(request.method, reply, origin, outermost)
         text = f"{request.method} {redacted(request.url)}: more than {self.limits.redirects} redirects"
         raise SourceError(text, kind="redirect", status=reply.status)
 
     async def exchange(
-        self, method: str, url: httpx.URL, headers: Mapping[str, str], limit: int, content: bytes | None = None
+        self,
+        method: str,
+        url: httpx.URL,
+        headers: Mapping[str, str],
+        limit: int,
+        content: bytes | None = None,
+        *,
+        named_by: str | None = None,
+        is_pull: bool = False,
     ) -> _Reply:
-        """One request and its reply, for those who watch as well; foreign exceptions become SourceError."""
-        began = self._clock()
-        try:
-            reply = await self._transfer(method, url, headers, limit, content)
-        except SourceError as error:
-            self._watch(Exchange(method, str(url), error.status, {}, b"", self._clock() - began, error))
-            raise
-        lasted = self._clock() - began
+        """
+        One request and its reply, for those who watch as well; *named_by* is the host that names its server, if not
+        the user does.
+
+        Foreign exceptions become SourceError; one that was not sent for a limit's sake is Postponed, and not seen.
+        """
+        pace = self._pace(_origin(url))
+        async with pace.turn(is_pull=is_pull), self._slots:
+            if self.limits.requests is not None and self.requests >= self.limits.requests:
+                text = f"this run may send {self.limits.requests:,} requests, which it did: run again to go on"
+                raise Postponed(text, kind="request-limit")
+            self.requests += 1
+            sent_at = self.clock.seconds()
+            try:
+                # Not through httpx.AsyncClient: its cookies, environment and own redirects are what we must not have.
+                request = httpx.Request(
+                    method, url, headers=headers, content=content, extensions=dict(self._extensions)
+                )
+                reply = await self._sent(request, limit, named_by)
+            except SourceError as error:
+                pace.failed(error)
+                self._watch(Exchange(method, str(url), error.status, {}, b"", self.clock.seconds() - sent_at, error))
+                raise
+            pace.heard(reply.status, reply.headers, reply.body, sent_at=sent_at, is_pull=is_pull)
+            lasted = self.clock.seconds() - sent_at
         self._watch(Exchange(method, str(url), reply.status, dict(reply.headers), reply.body, lasted))
+        self._heed(reply)
         return reply
 
-    async def _transfer(
-        self, method: str, url: httpx.URL, headers: Mapping[str, str], limit: int, content: bytes | None
-    ) -> _Reply:
-        self.requests += 1
-        what = f"{method} {redacted(str(url))}"
+    async def _sent(self, request: httpx.Request, limit: int, named_by: str | None) -> _Reply:
+        what = f"{request.method} {redacted(str(request.url))}"
+        transport = self._transport or self._connections.transport(named_by)
         try:
             async with asyncio.timeout(self.limits.request_seconds):
-                # Not through httpx.AsyncClient: its cookies, environment and own redirects are what we must not have.
-                extensions = dict(self._extensions)
-                request = httpx.Request(method, url, headers=headers, content=content, extensions=extensions)
-                response = await self._transport.handle_async_request(request)
+                response = await transport.handle_async_request(request)
                 try:
-                    body = await self._read(response, limit, what) if method != "HEAD" else b""
+                    body = await self._read(response, limit, what) if request.method != "HEAD" else b""
                 finally:
                     await response.aclose()
         except SourceError:
@@ -405,7 +431,33 @@ class Client:
             raise _Final(text, kind="timeout", is_temporary=True) from None
         except Exception as error:  # aiohttp's own exceptions come through httpx's transport as they are
             raise _translated(error, what) from error
-        return _Reply(url, response.status_code, response.headers, body)
+        return _Reply(request.url, response.status_code, response.headers, body)
+
+    def _heed(self, reply: _Reply) -> None:
+        """Say once what a server warns of (distribution-spec, "Warnings"); nothing else comes of it."""
+        for value in reply.headers.get_list("warning"):
+            if (match := _WARNING.fullmatch(value.strip())) and len(self._warnings) < _MOST_WARNINGS:
+                words = re.sub(r"\\(.)", r"\1", match[1])[:300]
+                text = f"{_host(_origin(reply.url))} warns: {''.join(c if c.isprintable() else '?' for c in words)}"
+                if text not in self._warnings:
+                    self._warnings.add(text)
+                    _logger.info("%s", text)
+
+    def _redirected(self, method: str, reply: _Reply, first: Origin, outermost: str) -> httpx.URL:
+        """Where *reply* leads, if it may."""
+        what = f"{method} {redacted(str(reply.url))}"
+        try:
+            url = reply.url.join(reply.headers["location"]).copy_with(fragment=None)
+            target = _origin(url)
+        except (KeyError, httpx.InvalidURL, ValueError):
+            raise SourceError(f"{what}: a redirect to nowhere", kind="redirect", status=reply.status) from None
+        if url.scheme not in {"http", "https"} or not url.host:
+            raise SourceError(f"{what}: a redirect to no web address", kind="redirect", status=reply.status)
+        if reply.url.scheme == "https" and url.scheme == "http":
+            raise SourceError(f"{what}: a redirect from https to http", kind="redirect", status=reply.status)
+        if target != first and not self.reach(outermost).may_name(self.reach(url.host)):
+            raise SourceError(f"{what}: a redirect to an internal address", kind="redirect", status=reply.status)
+        return url.copy_with(username="", password="") if url.userinfo else url
 
     async def _read(self, response: httpx.Response, limit: int, what: str) -> bytes:
         """The decoded body; decoding is done here because httpx would decode a bomb before it could be counted."""
@@ -436,7 +488,7 @@ class _Gate:
         self._ping: asyncio.Task[dict[str, dict[str, str]]] | None = None
         self._locks: dict[str, asyncio.Lock] = {}
         self._tokens: dict[str, tuple[str, float]] = {}  # header and when it ends
-        self._refusals: dict[str, SourceError] = {}  # of logins: to be refused often locks an account
+        self._refusals: dict[str, SourceError] = {}  # of who we are: to be refused often locks an account
 
     def credentials(self, scope: str | None) -> Credentials | None:
         """Those of the repository that *scope* is about, else those of the whole registry."""
@@ -475,7 +527,7 @@ class _Gate:
 
     def _current(self, scope: str) -> str | None:
         header, ends = self._tokens.get(scope, (None, 0.0))
-        return header if header and self._client._clock() < ends else None
+        return header if header and self._client.clock.seconds() < ends else None
 
     async def _challenges(self) -> dict[str, dict[str, str]]:
         """What the origin asks for at `/v2/`, asked once: an origin that is down is not tried for every item."""
@@ -490,10 +542,11 @@ class _Gate:
         request = Request(str(url), body_limit=MEBIBYTE)
 
         def judge(reply: _Reply) -> SourceError | None:
-            is_trouble = reply.status in {408, 429} or reply.status >= 500
-            return _status_error(request, reply) if is_trouble else None
+            return _status_error(request, reply) if is_trouble(reply.status) or reply.status >= 500 else None
 
-        reply, error = await self._client._persist(lambda: self._client.follow(request, url, None), judge)
+        reply, error = await self._client.persist(self.origin, lambda: self._client.follow(request, url, None), judge)
+        if isinstance(error, Postponed):
+            raise error
         if error or reply is None:
             kind, status = (error.kind, error.status) if error else ("unreachable", None)
             raise _Final(str(error), kind=kind, status=status, is_temporary=kind != "tls") from error
@@ -505,8 +558,15 @@ class _Gate:
         if "bearer" in challenges:
             if credentials and credentials.kind == "registry-token":
                 return _bearer_header(credentials.password, self.origin)
-            header, lasts = await self._bearer(scope, challenges["bearer"], credentials)
-            self._tokens[scope] = header, self._client._clock() + lasts
+            if scope in self._refusals:
+                raise self._refusals[scope]
+            try:
+                header, lasts = await self._bearer(scope, challenges["bearer"], credentials)
+            except SourceError as error:
+                if error.kind == "unauthorized":
+                    self._refusals[scope] = error
+                raise
+            self._tokens[scope] = header, self._client.clock.seconds() + lasts
             return header
         return _basic_header(credentials) if "basic" in challenges else None
 
@@ -525,7 +585,7 @@ class _Gate:
             if login.path in self._refusals:
                 raise self._refusals[login.path]
             header, lasts = await self._exchanged(credentials, login.path)
-            self._tokens[login.path] = header, self._client._clock() + lasts
+            self._tokens[login.path] = header, self._client.clock.seconds() + lasts
             return header
 
     async def _exchanged(self, credentials: Credentials, path: str) -> tuple[str, float]:
@@ -535,7 +595,8 @@ class _Gate:
         headers["content-type"] = "application/json"
         content = json.dumps({"identifier": credentials.username, "secret": credentials.password}).encode()
         request = Request(str(url), "POST", body_limit=MEBIBYTE)
-        reply, error = await self._client._persist(
+        reply, error = await self._client.persist(
+            self.origin,
             # No redirects, as for token servers.
             lambda: self._client.exchange("POST", url, headers, MEBIBYTE, content),
             lambda reply: _token_error(request, reply, credentials),
@@ -562,11 +623,15 @@ class _Gate:
             if basic := _basic_header(credentials):
                 headers["authorization"] = basic
         request = Request(str(url), method, body_limit=MEBIBYTE)
-        reply, error = await self._client._persist(
+        named_by = None if url.host == self.origin[1] else self.origin[1]
+        reply, error = await self._client.persist(
+            _origin(url),
             # No redirects: a token server that sends us elsewhere would choose who sees the password.
-            lambda: self._client.exchange(method, url, headers, MEBIBYTE, content),
+            lambda: self._client.exchange(method, url, headers, MEBIBYTE, content, named_by=named_by),
             lambda reply: _token_error(request, reply, credentials),
         )
+        if error and error.kind == "redirect":  # a name that is an address in here: refused as that address would be
+            raise SourceError(str(error), kind="unauthorized", status=401)
         if error or reply is None:
             raise error or SourceError("no reply", kind="unreachable")
         return _token(reply, str(url))
@@ -582,7 +647,9 @@ class _Gate:
             raise SourceError(f"{host} names no usable token server", kind="bad-response", status=401)
         is_same = _origin(url) == self.origin
         is_near = is_loopback(url.host) and is_loopback(self.origin[1])
-        if not is_same and not is_near and (url.scheme == "http" or _is_internal(url.host)):
+        is_clear = url.scheme == "http" and not (self.origin[0] == "http" and url.host == self.origin[1])
+        is_inside = not self._client.reach(self.origin[1]).may_name(self._client.reach(url.host))
+        if not is_same and not is_near and (is_clear or is_inside):
             text = f"{host} sends its logins to {redacted(realm)}, which is not safe: nothing was sent there"
             raise SourceError(text, kind="unauthorized", status=401)
         if credentials and not (is_same or is_near or _is_kin(self.origin[1], url.host)):
@@ -602,6 +669,8 @@ _CHALLENGE = re.compile(
     rf"[\s,]*(?:({_WORD})\s*=\s*(?:\"((?:[^\"\\]|\\.)*)\"|({_WORD}))|({_WORD})(?:\s+[\w.~+/-]+=*(?=\s*(?:,|$)))?)"
 )
 _LINK = re.compile(r"<([^<>]*)>((?:\s*;\s*[\w!*-]+(?:\s*=\s*(?:\"[^\"]*\"|[^\s,;\"]*))?)*)")
+_WARNING = re.compile(r'299 \S+ "((?:[^"\\]|\\.)*)"')
+_MOST_WARNINGS = 20
 _RELATION = re.compile(r";\s*rel\s*=\s*(?:\"([^\"]*)\"|([^\s,;\"]*))", re.IGNORECASE)
 
 
@@ -659,48 +728,7 @@ def next_page(answer: Answer, seen: set[str], most: int) -> Request | None:
     return replace(request, url=str(url), digest=None, size=None, payload=None)
 
 
-def _asked_wait(reply: _Reply, now: datetime) -> float | None:
-    """The seconds that a server asks to wait; None if it does not, or not readably."""
-    asked = _retry_after(reply.headers, now)
-    resets = reply.headers.get("x-ratelimit-reset", "").strip()
-    if asked is None and reply.status == 429 and resets.isdecimal() and int(resets[:12]) > _EARLIEST_RESET:
-        return max(0.0, int(resets[:12]) - now.timestamp())
-    return asked
-
-
-def _moment(now: datetime, seconds: float) -> str:
-    """The time after *seconds* from now, or where that is beyond all calendars, that it is far off."""
-    try:
-        return f"{now + timedelta(seconds=seconds):%Y-%m-%d %H:%M:%S} UTC"
-    except OverflowError:
-        return "the end of time"
-
-
-def _retry_after(headers: httpx.Headers, now: datetime) -> float | None:
-    """The seconds to wait; None if the header is missing or unreadable."""
-    value = headers.get("retry-after", "").strip()
-    if value.isdecimal():
-        return float(value[:12])
-    try:
-        moment = parsedate_to_datetime(value)
-    except (ValueError, TypeError, IndexError):
-        return None
-    moment = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
-    return max(0.0, (moment - now).total_seconds())
-
-
 # --- hosts -----------------------------------------------------------------------------------------------------------
-
-
-def is_loopback(host: str) -> bool:
-    """Whether *host* is this machine, by its name or address."""
-    host = host.strip("[]").lower()
-    if host == "localhost" or host.endswith(".localhost"):
-        return True
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
 
 
 def redacted(url: str) -> str:
@@ -717,14 +745,11 @@ def _text(origin: Origin) -> str:
     return f"{scheme}://{f'[{host}]' if ':' in host else host}:{port}"
 
 
-def _is_internal(host: str) -> bool:
-    """Whether *host* is the address of something private, such as a cloud's metadata server."""
-    if is_loopback(host):
-        return True
-    try:
-        return not ipaddress.ip_address(host.strip("[]")).is_global
-    except ValueError:
-        return False
+def _host(origin: Origin) -> str:
+    """The server as people write it: without a port that goes without saying."""
+    scheme, host, port = origin
+    name = f"[{host}]" if ":" in host else host
+    return name if port == {"https": 443, "http": 80}.get(scheme) else f"{name}:{port}"
 
 
 def _is_kin(registry: str, host: str) -> bool:
@@ -736,36 +761,6 @@ def _is_kin(registry: str, host: str) -> bool:
     labels = parent.split(".")
     is_suffix = len(labels) < 2 or (len(labels) == 2 and len(labels[1]) == 2 and len(labels[0]) <= 3)
     return not is_suffix and not labels[-1].isdecimal() and (host == parent or host.endswith(f".{parent}"))
-
-
-def _redirected(method: str, reply: _Reply, first: Origin) -> httpx.URL:
-    what = f"{method} {redacted(str(reply.url))}"
-    try:
-        url = reply.url.join(reply.headers["location"]).copy_with(fragment=None)
-        target = _origin(url)
-    except (KeyError, httpx.InvalidURL, ValueError):
-        raise SourceError(f"{what}: a redirect to nowhere", kind="redirect", status=reply.status) from None
-    if url.scheme not in {"http", "https"} or not url.host:
-        raise SourceError(f"{what}: a redirect to no web address", kind="redirect", status=reply.status)
-    if reply.url.scheme == "https" and url.scheme == "http":
-        raise SourceError(f"{what}: a redirect from https to http", kind="redirect", status=reply.status)
-    if target != first and _is_internal(url.host) and not _is_internal(first[1]):
-        raise SourceError(f"{what}: a redirect to an internal address", kind="redirect", status=reply.status)
-    return url.copy_with(username="", password="") if url.userinfo else url
-
-
-def tls_context(ca_cert: Path | None, insecure: bool) -> ssl.SSLContext:
-    """What is wanted of a server's certificate. Raises UsageError if *ca_cert* holds none."""
-    context = ssl.create_default_context()
-    try:
-        if ca_cert:
-            context.load_verify_locations(cafile=ca_cert)
-    except OSError as error:
-        raise UsageError(f"{ca_cert} is no file of certificates ({error}): give one in PEM form") from error
-    if insecure:
-        context.check_hostname = False
-        context.verify_mode = ssl.CERT_NONE
-    return context
 
 
 # --- bodies and errors -----------------------------------------------------------------------------------------------
@@ -825,6 +820,27 @@ def _are_refused(credentials: Credentials | None, reply: _Reply) -> bool:
     return credentials.kind == "registry-token"
 
 
+async def _tried(
+    attempt: Callable[[], Awaitable[_Reply]], judge: Callable[[_Reply], SourceError | None]
+) -> tuple[_Reply | None, SourceError | None]:
+    """The reply that *attempt* gets, and what is wrong."""
+    try:
+        reply = await attempt()
+    except SourceError as error:
+        return None, error
+    return reply, judge(reply)
+
+
+def _ended(pace: Pace, error: SourceError | None, is_pull: bool) -> SourceError | None:
+    """*error*, or in its place that what was asked for is left to a later run."""
+    if error is None or isinstance(error, Postponed) or not error.is_temporary:
+        return error
+    is_limited = error.kind == "rate-limited"
+    if end := pace.end(is_pull=is_pull or (is_limited and isinstance(error, _Final))):
+        return end
+    return Postponed(str(error), kind=error.kind, status=error.status) if is_limited else error
+
+
 def _status_error(request: Request, reply: _Reply, refused: Credentials | None = None) -> SourceError:
     kind = _KINDS.get(reply.status, "server-error" if reply.status >= 500 else "bad-response")
     code = _registry_code(reply.body)
@@ -835,11 +851,8 @@ def _status_error(request: Request, reply: _Reply, refused: Credentials | None =
         text += "; private or missing, which Docker Hub does not tell apart: check the name, or log in with --username"
     else:
         text += _ADVICE.get(kind, "")
-    # Docker Hub counts over six hours and says so in words only: no wait within a run helps.
-    is_spent = kind == "rate-limited" and b"pull rate limit" in reply.body
-    is_temporary = kind in {"timeout", "rate-limited", "server-error"} and reply.status not in {501, 505}
-    error = _Final if is_spent else SourceError
-    return error(text, kind=kind, status=reply.status, code=code, is_temporary=is_temporary)
+    error = _Final if kind == "rate-limited" and SPENT in reply.body else SourceError
+    return error(text, kind=kind, status=reply.status, code=code, is_temporary=is_trouble(reply.status))
 
 
 def _registry_code(body: bytes) -> str | None:
@@ -927,6 +940,9 @@ def _bearer_header(secret: str, origin: Origin) -> str:
 def _translated(error: Exception, what: str) -> SourceError:
     """What httpx and aiohttp raise, in our words; the reason of theirs is told by the first cause that knows it."""
     causes = list(_causes(error))
+    forbidden = next((cause for cause in causes if isinstance(cause, ForbiddenAddress)), None)
+    if forbidden:
+        return SourceError(f"{what}: {forbidden}: nothing was sent there", kind="redirect")
     secure = [cause for cause in causes if isinstance(cause, ssl.SSLError)]
     if secure:
         told = [getattr(cause, "verify_message", None) or getattr(cause, "reason", None) for cause in secure]

@@ -12,13 +12,14 @@ PACKAGE = Path(__file__).parent.parent / "imglab"
 ROWS = {
     **dict.fromkeys(["errors"], 0),
     **dict.fromkeys(["records", "steps"], 1),
-    **dict.fromkeys(["ahead", "journal", "oci", "http", "gitlog", "progress"], 2),
+    **dict.fromkeys(["ahead", "journal", "oci", "connections", "pace", "http", "gitlog", "progress"], 2),
     **dict.fromkeys(["store", "sources"], 3),
     **dict.fromkeys(["charts", "queries", "render", "runs", "snapshot", "imports", "data"], 4),
     **dict.fromkeys(["output", "ask", "report", "demo", "commands", "cli"], 5),
 }
 BESIDE = {  # within a row: who may import whom
     "journal": {"ahead"},
+    "http": {"connections", "pace"},
     "data": set(),
     "render": {"queries"},
     "snapshot": {"runs"},
@@ -30,7 +31,8 @@ BESIDE = {  # within a row: who may import whom
 }
 HOMES = {
     "httpx": {"http"},
-    "httpx_aiohttp": {"http"},
+    "httpx_aiohttp": {"connections"},
+    "aiohttp": {"connections"},
     "duckdb": {"store"},
     "altair": {"charts"},
     "vl_convert": {"charts"},
