@@ -98,7 +98,7 @@ def parser() -> argparse.ArgumentParser:
     top.set_defaults(data=None, quiet=False, verbose=False, log_format="text")
     _add_global(top)
     parsers = top.add_subparsers(title="commands", metavar="COMMAND", required=True)
-    reading = (_add_snapshot, _add_backfill, _add_import, _add_load)
+    reading = (_add_snapshot, _add_backfill, _add_doctor, _add_import, _add_load)
     asking = (_add_views, _add_ask, _add_sql, _add_render, _add_check)
     for add in (_add_demo, *reading, *asking, _add_lab):
         add(parsers)
@@ -170,6 +170,20 @@ def _add_backfill(parsers: Parsers) -> None:
     command.add_argument("--until", type=_time, metavar="TIME", help="only what moved then or before")
     _add_connection(command)
     command.set_defaults(run=commands.backfill)
+
+
+def _add_doctor(parsers: Parsers) -> None:
+    command = parsers.add_parser(
+        "doctor",
+        help="what happens between this machine and a registry, and what to do about it",
+        description="Go the way of a snapshot once and say of each step what was seen and what to do: the name, the "
+        "connection, TLS, the registry, credentials, the token, the right to read, limits and clocks. It takes at most "
+        "six requests and no pull. Exit codes: 0 all is well; 1 it works, with warnings; 3 a snapshot would fail.",
+    )
+    command.add_argument("reference", metavar="REFERENCE", help="what `imglab snapshot` does not get: its options too")
+    _add_connection(command)
+    command.add_argument("--format", choices=("text", "json"), default="text", help="how the steps are written (text)")
+    command.set_defaults(run=commands.doctor)
 
 
 def _add_connection(command: argparse.ArgumentParser) -> None:

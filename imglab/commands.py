@@ -12,10 +12,12 @@ import sys
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
     from pathlib import Path
 
     import polars as pl
 
+    from imglab.doctor import Step
     from imglab.http import Client, Credentials
     from imglab.runs import Outcome
     from imglab.store import Load
@@ -253,6 +255,49 @@ def backfill(options: argparse.Namespace) -> int:
             )
         codes.append(_finish(outcome, options))
     return max(codes)
+
+
+def doctor(options: argparse.Namespace) -> int:
+    """What happens between this machine and a registry, step by step."""
+    from datetime import UTC, datetime
+
+    from imglab import doctor
+    from imglab.errors import ParseError, SourceError
+    from imglab.sources.registry import Target
+
+    target = Target.parse(options.reference, options.tags)
+    credentials, trouble = None, None
+    try:
+        credentials = next(iter(_credentials(options, {target.reference.repository}).values()), None)
+    except (ParseError, SourceError) as error:  # what keeps them is broken: a step among others
+        trouble = error
+    steps = doctor.examine(
+        target,
+        doctor.Link(options.plain_http, options.ca_cert, options.insecure),
+        credentials=credentials,
+        trouble=trouble,
+        environment=os.environ,
+        now=lambda: datetime.now(UTC),
+    )
+    return _say(steps, options.format)
+
+
+def _say(steps: Iterable[Step], form: str) -> int:
+    """Print *steps*, as text while they are taken, and give the exit code that the worst of them stands for."""
+    import json
+    from dataclasses import asdict
+
+    from imglab.doctor import outcome_of
+    from imglab.output import visible
+
+    said = []
+    for step in steps:
+        said.append(step)
+        if form == "text":
+            print(*map(visible, step.text.splitlines()), sep="\n", flush=True)
+    if form == "json":
+        print(json.dumps([asdict(step) for step in said], indent=1))
+    return {"ok": GOOD, "skipped": GOOD, "warning": PARTLY, "problem": NOTHING}[outcome_of(said)]
 
 
 def _client(options: argparse.Namespace, credentials: dict[str, Credentials]) -> Client:
