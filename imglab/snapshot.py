@@ -11,7 +11,7 @@ import polars as pl
 
 from imglab.http import Client
 from imglab.journal import Journal
-from imglab.oci import Platform
+from imglab.oci import MANIFEST_TYPES, Platform
 from imglab.progress import Report
 from imglab.records import Blob, Failure, IndexEntry, Manifest, Record, Run, TagObservation
 from imglab.runs import Outcome, Traffic, recover, take, utc_now
@@ -119,26 +119,34 @@ class Known:
     def __init__(self, journal: Journal, platforms: Collection[Platform] = ()) -> None:
         self._bodies = journal.collect(lambda: journal.scan(Blob, {"digest"}).unique())
         is_image = (pl.col("kind") == "image", pl.col("config_digest").is_not_null())
-        child = pl.col("config_digest").alias("child")
+        child = pl.col("config_digest").alias("child"), pl.lit(True).alias("is_config")
         columns = {"digest", "kind", "config_digest"}
-        below = journal.collect(lambda: journal.scan(Manifest, columns).filter(*is_image).select("digest", child))
+        below = journal.collect(lambda: journal.scan(Manifest, columns).filter(*is_image).select("digest", *child))
         self._below = pl.concat([_wanted_entries(journal, frozenset(map(str, platforms))), below])
 
-    def children(self, digests: Collection[str]) -> dict[str, list[str]]:
-        """For each of *digests* whose document is held, the digests that it names: manifests, or a config."""
+    def children(self, digests: Collection[str]) -> dict[str, list[registry.Named]]:
+        """For each of *digests* whose document is held, what it names: manifests, or a config."""
         wanted = pl.DataFrame({"digest": list(digests)}, schema={"digest": pl.String})
         held = self._bodies.join(wanted, on="digest", how="semi")
-        found: dict[str, list[str]] = {digest: [] for digest in held["digest"]}
+        found: dict[str, list[registry.Named]] = {digest: [] for digest in held["digest"]}
         below = self._below.join(held, on="digest", how="semi").unique(maintain_order=True)
-        for digest, child in below.iter_rows():
-            found[digest].append(child)
+        for digest, child, is_config in below.iter_rows():
+            found[digest].append(registry.Named(child, is_config))
         return found
 
 
 def _wanted_entries(journal: Journal, platforms: frozenset[str]) -> pl.DataFrame:
-    """Index and manifest digests; with *platforms* those that run on one, what attests these, and the unspecific."""
+    """
+    Index and manifest digests; with *platforms* those that run on one, what attests these, and the unspecific.
+
+    What is said to be no manifest is not wanted.
+    """
     columns = ["index_digest", "manifest_digest", "os", "architecture", "variant", "attests_digest"]
-    entries = journal.collect(lambda: journal.scan(IndexEntry, columns).select(columns))
+    kind = pl.col("media_type")
+    is_manifest = kind.is_null() | kind.is_in(MANIFEST_TYPES)
+    entries = journal.collect(
+        lambda: journal.scan(IndexEntry, {*columns, "media_type"}).filter(is_manifest).select(columns)
+    )
     if platforms:
         raw = entries.select("os", "architecture", "variant").unique()
         is_chosen = [
@@ -150,4 +158,5 @@ def _wanted_entries(journal: Journal, platforms: frozenset[str]) -> pl.DataFrame
         )
         attesting = entries.join(chosen, left_on="attests_digest", right_on="manifest_digest", how="semi")
         entries = pl.concat([chosen, attesting])
-    return entries.select(pl.col("index_digest").alias("digest"), pl.col("manifest_digest").alias("child"))
+    digest, child = pl.col("index_digest").alias("digest"), pl.col("manifest_digest").alias("child")
+    return entries.select(digest, child, pl.lit(False).alias("is_config"))

@@ -28,7 +28,7 @@ from imglab.records import (
     Record,
     TagObservation,
 )
-from imglab.sources.registry import Counts, Target, collect, list_tags, parse_tags
+from imglab.sources.registry import Counts, Named, Target, collect, list_tags, parse_tags
 
 NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
 CONFIG_TYPE = "application/vnd.oci.image.config.v1+json"
@@ -39,17 +39,17 @@ class Journal:
     """What runs before left, as the journal would tell it."""
 
     def __init__(self, records: Sequence[Record] = ()) -> None:
-        self.held: dict[str, list[str]] = {}
+        self.held: dict[str, list[Named]] = {}
         for record in records:
             match record:
                 case IndexEntry():
-                    self.held.setdefault(record.index_digest, []).append(record.manifest_digest)
+                    self.held.setdefault(record.index_digest, []).append(Named(record.manifest_digest))
                 case Manifest(kind="image", config_digest=str(config)):
-                    self.held[record.digest] = [config]
+                    self.held[record.digest] = [Named(config, is_config=True)]
                 case Manifest() | Config():
                     self.held.setdefault(record.digest, [])
 
-    def children(self, digests: Collection[str]) -> Mapping[str, Sequence[str]]:
+    def children(self, digests: Collection[str]) -> Mapping[str, Sequence[Named]]:
         return {digest: self.held[digest] for digest in digests if digest in self.held}
 
 
@@ -189,11 +189,16 @@ def test_what_failed_last_time_is_completed(registry: Registry) -> None:
     configs = [record.digest for record in of(Config, first)]
     known = Journal(first)
     del known.held[images[0]], known.held[configs[1]]
-    registry.override["GET", f"/v2/team/app/manifests/{configs[1]}"] = lambda request: httpx.Response(404)
     registry.asked.clear()
     records = snapshot(registry, "r.example/team/app:latest", known=known)
     assert {record.digest for record in of(Blob, records)} == {images[0], configs[1]}
     assert of(Failure, records) == []
+    at = "/v2/team/app"
+    assert [path for method, path in registry.asked if method == "GET"] == [
+        "/v2/",
+        f"{at}/manifests/{images[0]}",
+        f"{at}/blobs/{configs[1]}",
+    ]
 
 
 def test_patterns_look_up_only_what_matches(registry: Registry) -> None:

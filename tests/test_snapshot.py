@@ -12,9 +12,10 @@ from imglab.data import open_store
 from imglab.errors import JournalError, SourceError
 from imglab.journal import Journal
 from imglab.oci import Platform
-from imglab.records import Blob, Failure, Record, Run
+from imglab.records import Blob, Failure, IndexEntry, Record, Run
 from imglab.runs import take
 from imglab.snapshot import Known
+from imglab.sources.registry import Named
 from imglab.store import Paths
 
 
@@ -87,8 +88,8 @@ def test_known_documents_name_their_children(tmp_path: Path) -> None:
     records = [*bodies("e1", "a1"), *index("e1", [("a1", "linux/amd64")]), *image("a1", [3]), *image("a2", [4])]
     commit(tmp_path, day(1), records)
     assert Known(Journal(tmp_path / "journal")).children([digest("e1"), digest("a1"), digest("a2")]) == {
-        digest("e1"): [digest("a1")],
-        digest("a1"): [digest("ca1")],
+        digest("e1"): [Named(digest("a1"))],
+        digest("a1"): [Named(digest("ca1"), is_config=True)],
     }
 
 
@@ -105,9 +106,18 @@ def test_known_documents_name_only_what_the_platforms_ask_for(tmp_path: Path) ->
     commit(tmp_path, day(1), records)
     journal = Journal(tmp_path / "journal")
     arm = Known(journal, [Platform.parse("linux/arm64")]).children([digest("e1"), digest("ab")])
-    assert arm == {digest("e1"): [digest("a1"), digest("ab")], digest("ab"): []}
+    assert arm == {digest("e1"): [Named(digest("a1")), Named(digest("ab"))], digest("ab"): []}
     amd = Known(journal, [Platform.parse("linux/amd64")]).children([digest("e1")])
-    assert amd == {digest("e1"): [digest("a2")]}
+    assert amd == {digest("e1"): [Named(digest("a2"))]}
+
+
+def test_what_is_said_to_be_no_manifest_is_not_wanted(tmp_path: Path) -> None:
+    """An index may name anything; a run after the first one asks for no more of it than that did."""
+    kinds = [None, "application/vnd.oci.image.manifest.v1+json", "application/vnd.example"]
+    entries = [IndexEntry(digest("e1"), at, digest(f"a{at}"), kind) for at, kind in enumerate(kinds)]
+    commit(tmp_path, day(1), [*bodies("e1"), *entries])
+    known = Known(Journal(tmp_path / "journal")).children([digest("e1")])
+    assert known == {digest("e1"): [Named(digest("a0")), Named(digest("a1"))]}
 
 
 def test_the_times_of_a_run_are_its_own(tmp_path: Path) -> None:

@@ -5,11 +5,16 @@ Reference: opencontainers/distribution-spec v1.1.1, seen to hold with CNCF distr
 costs one HEAD, which Docker Hub does not count as a pull; a document is fetched by its digest, once ever. Quirks: some
 registries leave `Docker-Content-Digest` out or refuse HEAD, so the tag is fetched instead; `tags` is null where there
 are none; signed schema 1 manifests are named by the digest of what was signed.
+
+What a limit leaves to a later run (see `pace`) is one failure for each registry, not one for each item: the next run
+finds what is held and goes on from there.
 """
 
 from __future__ import annotations
 
 import json
+import re
+from collections import Counter
 from collections.abc import Callable, Collection, Container, Generator, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
@@ -19,7 +24,7 @@ from itertools import islice
 from typing import Protocol
 
 from imglab import oci
-from imglab.errors import InvalidReference, ParseError, SourceError
+from imglab.errors import InvalidReference, ParseError, Postponed, SourceError
 from imglab.http import MEBIBYTE, Answer, Client, Request, next_page
 from imglab.oci import Child, Document, Platform, Reference
 from imglab.records import Blob, Failure, Listing, Record, TagObservation
@@ -29,6 +34,8 @@ PAGE_LENGTH = 1000  # ECR refuses more
 _BATCH = 1000
 _DEEPEST = 8  # indexes within indexes; two are real
 _ACCEPT = {"accept": ", ".join(oci.MANIFEST_TYPES)}
+_MEDIA_TYPE = re.compile(r"[\w!#$&^.+-]{1,127}/[\w!#$&^.+-]{1,127}", re.ASCII)  # RFC 6838 section 4.2
+_PLURALS = {"tag": "tags", "document": "documents", "list of tags": "lists of tags"}
 # Of these, one failure stands for a whole repository if nothing of it ever answered.
 _OF_REPOSITORY = frozenset({"unreachable", "tls", "unauthorized", "denied"})
 
@@ -48,13 +55,21 @@ class Fetcher(Protocol):
 class Known(Protocol):
     """What the journal holds already."""
 
-    def children(self, digests: Collection[str]) -> Mapping[str, Sequence[str]]:
+    def children(self, digests: Collection[str]) -> Mapping[str, Sequence[Named]]:
         """
-        For each of *digests* that is held and verified: the digests that its document names and that are wanted.
+        For each of *digests* that is held and verified: what its document names and is wanted.
 
         These are the manifests of an index and the config of an image; none for attestations, artifacts and configs.
         """
         ...
+
+
+@dataclass(frozen=True, slots=True)
+class Named:
+    """A document that one that is held names."""
+
+    digest: str
+    is_config: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,7 +116,7 @@ class _Tag:
 class _Wanted:
     repository: Reference
     child: Child
-    is_config: bool | None  # None: named by a document that is known, and so perhaps either
+    is_config: bool
     depth: int = 0
 
     @property
@@ -125,6 +140,15 @@ class _Pass:
     down: set[str] = field(default_factory=set)
     seen: set[str] = field(default_factory=set)  # digests looked at
     next: list[_Wanted] = field(default_factory=list)
+    postponed: dict[tuple[str, str], _Rest] = field(default_factory=dict)  # by registry and kind
+
+
+@dataclass(slots=True)
+class _Rest:
+    """What is left to a later run, and why."""
+
+    error: Postponed
+    counts: Counter[str] = field(default_factory=Counter)
 
 
 def collect(
@@ -158,6 +182,7 @@ def collect(
     yield from _heads(state, [tag for tag in tags.values() if not tag.reference.digest], unclear)
     yield from _gets(state, unclear)
     yield from _levels(state)
+    yield from _rests(state)
 
 
 def documents(
@@ -177,6 +202,7 @@ def documents(
     for reference, child in wanted:
         _want(state, _Wanted(reference, child, False))
     yield from _levels(state)
+    yield from _rests(state)
 
 
 # --- tags ------------------------------------------------------------------------------------------------------------
@@ -196,10 +222,11 @@ def list_tags(
     for tag in tags:
         listed.append(tag.reference)
         yield TagObservation(tag.reference.repository, tag.reference.tag or "", now())
+    yield from _rests(state)
 
 
 class _NothingKnown:
-    def children(self, digests: Collection[str]) -> Mapping[str, Sequence[str]]:
+    def children(self, digests: Collection[str]) -> Mapping[str, Sequence[Named]]:
         return {}
 
 
@@ -364,7 +391,8 @@ def _stated_digest(answer: Answer) -> str | None:
 
 def _tag_request(state: _Pass, tag: _Tag, method: str) -> Request:
     url = f"{_base(state, tag.reference)}/manifests/{tag.reference.tag}"
-    return Request(url, method, _ACCEPT, _scope(tag.reference), tag, DOCUMENT_LIMIT)
+    is_pull = method == "GET"
+    return Request(url, method, _ACCEPT, _scope(tag.reference), tag, DOCUMENT_LIMIT, is_pull=is_pull)
 
 
 # --- documents -------------------------------------------------------------------------------------------------------
@@ -389,8 +417,8 @@ def _level(state: _Pass, level: list[_Wanted]) -> Iterator[Record]:
     while batch := list(islice(rest, _BATCH)):
         known = state.known.children([wanted.child.digest for wanted in batch])
         for wanted in batch:
-            for digest in known.get(wanted.child.digest, ()):
-                _want(state, _Wanted(wanted.repository, Child(digest), None, wanted.depth + 1))
+            for named in known.get(wanted.child.digest, ()):
+                _want(state, _Wanted(wanted.repository, Child(named.digest), named.is_config, wanted.depth + 1))
         unknown = [wanted for wanted in batch if wanted.child.digest not in known]
         yield from _refused(state, unknown)
         requests = (_document_request(state, wanted) for wanted in unknown if _is_fetchable(wanted))
@@ -424,14 +452,13 @@ def _document_request(state: _Pass, wanted: _Wanted) -> Request:
         digest=wanted.child.digest,
         size=wanted.child.size,
         payload=None if wanted.is_config else oci.signed_payload,
+        is_pull=not wanted.is_config,
     )
 
 
 def _fetched(state: _Pass, answer: Answer) -> Iterator[Record]:
     wanted: _Wanted = answer.request.key
-    if answer.error and answer.status == 404 and wanted.is_config is None:
-        state.next.append(replace(wanted, is_config=True))
-    elif answer.error:
+    if answer.error:
         yield from _failure(state, wanted.repository.repository, wanted.locator, answer.error)
     else:
         yield from _document(state, wanted, answer)
@@ -485,7 +512,8 @@ def _scope(reference: Reference) -> str:
 
 
 def _content_type(answer: Answer) -> str | None:
-    return answer.headers.get("content-type", "").partition(";")[0].strip().lower() or None
+    stated = answer.headers.get("content-type", "").partition(";")[0].strip().lower()
+    return stated if _MEDIA_TYPE.fullmatch(stated) else None
 
 
 def _reached(state: _Pass, repository: str) -> None:
@@ -500,6 +528,11 @@ def _failure(state: _Pass, repository: str, locator: str, error: SourceError | P
         state.counts.failures += 1
         yield Failure(locator, "bad-document", None, str(error), False)
         return
+    if isinstance(error, Postponed):
+        what = "document" if "@" in locator else "list of tags" if locator == repository else "tag"
+        rest = state.postponed.setdefault((repository.partition("/")[0], error.kind), _Rest(error))
+        rest.counts[what] += 1
+        return
     if error.kind in _OF_REPOSITORY and repository not in state.reached:
         if repository in state.down:
             return
@@ -508,3 +541,12 @@ def _failure(state: _Pass, repository: str, locator: str, error: SourceError | P
         locator = repository
     state.counts.failures += 1
     yield Failure(locator, error.kind, error.status, str(error), error.is_temporary)
+
+
+def _rests(state: _Pass) -> Iterator[Record]:
+    """One row for each registry of which something is left to a later run."""
+    for (registry, kind), rest in state.postponed.items():
+        state.counts.failures += 1
+        counts = [f"{count:,} {what if count == 1 else _PLURALS[what]}" for what, count in rest.counts.items()]
+        text = f"{registry}: {' and '.join(counts)} left to a later run: {rest.error}"
+        yield Failure(registry, kind, rest.error.status, text, True)
