@@ -2,7 +2,7 @@
 The command line: parse arguments, call one function, print.
 
 Exit codes: 0 good; 1 partly failed, details in `imglab failures`; 2 misuse or unreadable input; 3 nothing could be
-done.
+done; 130 and 143 stopped by Control-C or SIGTERM.
 Heavy modules are imported inside the commands, so that help comes at once.
 """
 
@@ -11,10 +11,14 @@ from __future__ import annotations
 import argparse
 import logging
 import os
+import signal
 import sys
+import threading
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
+from types import FrameType
 from typing import TypeAlias
 
 from imglab import __version__, commands
@@ -43,15 +47,40 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = parser().parse_args(arguments)
     _set_up_logging(options)
     try:
-        return int(options.run(options))
+        with _stoppable():
+            return int(options.run(options))
     except ImglabError as error:
         return _report(error, options)
-    except KeyboardInterrupt:
-        print("imglab: stopped; a run that was under way left nothing behind", file=sys.stderr)
-        return 130
+    except (KeyboardInterrupt, Terminated) as stop:
+        is_kept = options.run in (commands.snapshot, commands.backfill)
+        kept, left = "what was read is kept, and the next run goes on", "a run that was under way left nothing behind"
+        what = kept if is_kept else left
+        print(f"imglab: stopped; {what}", file=sys.stderr)
+        return 128 + (signal.SIGTERM if isinstance(stop, Terminated) else signal.SIGINT)
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return GOOD
+
+
+class Terminated(BaseException):
+    """Somebody asked the process to end, as service managers do."""
+
+
+@contextmanager
+def _stoppable() -> Iterator[None]:
+    """Within it SIGTERM ends what is under way as Control-C does: in order."""
+
+    def stop(number: int, frame: FrameType | None) -> None:
+        raise Terminated
+
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGTERM, stop)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 def _report(error: ImglabError, options: argparse.Namespace) -> int:
@@ -145,6 +174,21 @@ def _add_snapshot(parsers: Parsers) -> None:
     )
     command.add_argument("--platform", action="append", metavar="OS/ARCH", help="only these platforms (repeatable)")
     _add_connection(command)
+    _add_limit(command)
+    command.add_argument(
+        "--reserve",
+        type=_whole,
+        default=10,
+        metavar="N",
+        help="pulls to leave where a registry counts them, as Docker Hub does; a later run goes on (10)",
+    )
+    command.add_argument(
+        "--via",
+        choices=("auto", "registry", "hub-api"),
+        default="auto",
+        help="how docker.io is asked: its registry; its tags API, which takes no pull and tells sizes and times; or "
+        "the registry and, if its pulls do not suffice, the API too (auto)",
+    )
     command.set_defaults(run=commands.snapshot)
 
 
@@ -169,6 +213,7 @@ def _add_backfill(parsers: Parsers) -> None:
     command.add_argument("--since", type=_time, metavar="TIME", help="only what moved then or later")
     command.add_argument("--until", type=_time, metavar="TIME", help="only what moved then or before")
     _add_connection(command)
+    _add_limit(command)
     command.set_defaults(run=commands.backfill)
 
 
@@ -195,6 +240,15 @@ def _add_connection(command: argparse.ArgumentParser) -> None:
     command.add_argument("--password-stdin", action="store_true", help="read the password from standard input")
     command.add_argument("--ca-cert", type=Path, metavar="FILE", help="trust this certificate authority")
     command.add_argument("--insecure", action="store_true", help="do not verify certificates")
+
+
+def _add_limit(command: argparse.ArgumentParser) -> None:
+    command.add_argument(
+        "--limit-requests",
+        type=_positive,
+        metavar="N",
+        help="send no more than N requests: what is left then is for the next run",
+    )
 
 
 def _add_import(parsers: Parsers) -> None:
@@ -337,6 +391,12 @@ def _time(text: str) -> datetime:
     except ValueError:
         raise argparse.ArgumentTypeError(f"{text!r} is no time: write 2019-10-17 or 2019-10-17T05:38:15Z") from None
     return time.replace(tzinfo=UTC) if time.tzinfo is None else time.astimezone(UTC)
+
+
+def _whole(text: str) -> int:
+    if not text.isdecimal():
+        raise argparse.ArgumentTypeError(f"{text!r} is no whole number from 0")
+    return int(text)
 
 
 def _positive(text: str) -> int:

@@ -223,14 +223,23 @@ def snapshot(options: argparse.Namespace) -> int:
     from imglab.data import data_folder
     from imglab.oci import Platform
     from imglab.progress import reporting
+    from imglab.sources.history_api import api_host
     from imglab.sources.registry import Target
 
     targets = [Target.parse(text, options.tags) for text in options.references]
-    client = _client(options, _credentials(options, {target.reference.registry for target in targets}))
+    credentials = _credentials(options, {target.reference.registry for target in targets})
+    credentials |= {api_host(name): secret for name, secret in credentials.items()}
     platforms = [Platform.parse(text) for text in options.platform or ()]
     with reporting(quiet=options.quiet) as progress:
-        outcome = snapshot.snapshot(data_folder(options.data), targets, client, platforms=platforms, progress=progress)
-    return _finish(outcome, options)
+        outcomes = snapshot.observe(
+            data_folder(options.data),
+            targets,
+            lambda: _client(options, credentials),
+            via=options.via,
+            platforms=platforms,
+            progress=progress,
+        )
+    return max(_finish(outcome, options) for outcome in outcomes)
 
 
 def backfill(options: argparse.Namespace) -> int:
@@ -301,9 +310,11 @@ def _say(steps: Iterable[Step], form: str) -> int:
 
 
 def _client(options: argparse.Namespace, credentials: dict[str, Credentials]) -> Client:
-    from imglab.http import Client
+    from imglab.http import Client, Limits
 
+    limits = Limits(requests=options.limit_requests, reserve=getattr(options, "reserve", Limits().reserve))
     return Client(
+        limits=limits,
         credentials=credentials,
         concurrency=options.concurrency,
         plain_http=options.plain_http,

@@ -6,16 +6,17 @@ from collections.abc import Callable, Collection, Generator, Iterable, Sequence
 from contextlib import closing
 from datetime import datetime
 from pathlib import Path
+from typing import Literal
 
 import polars as pl
 
 from imglab.http import Client
 from imglab.journal import Journal
-from imglab.oci import MANIFEST_TYPES, Platform
+from imglab.oci import DOCKER_HUB, MANIFEST_TYPES, Platform
 from imglab.progress import Report
 from imglab.records import Blob, Failure, IndexEntry, Manifest, Record, Run, TagObservation
 from imglab.runs import Outcome, Traffic, recover, take, utc_now
-from imglab.sources import chainguard, dockerhub, quay, registry
+from imglab.sources import chainguard, dockerhub, history_api, quay, registry
 from imglab.sources.history_api import ENTRY_FAULT, Move, Pass, Window
 from imglab.store import Paths
 
@@ -42,6 +43,44 @@ def snapshot(
             traffic=lambda: Traffic(client.requests, client.received_bytes),
             now=now,
         )
+
+
+Way = Literal["auto", "registry", "hub-api"]
+
+
+def observe(
+    data: Path,
+    targets: Sequence[registry.Target],
+    client: Callable[[], Client],
+    *,
+    via: Way = "auto",
+    platforms: Collection[Platform] = (),
+    progress: Report = lambda what, done, total: None,
+    now: Callable[[], datetime] = utc_now,
+) -> list[Outcome]:
+    """
+    What is said of *targets* now, as one run of their registries and perhaps one of Docker Hub's tags API.
+
+    Tags of Docker Hub are asked for *via* its registry, its tags API (which takes no pull and tells sizes and times),
+    or the one and, if its pulls did not suffice, also the other. Each run has a *client* of its own. Raises UsageError
+    for what the tags API is to be asked for but cannot be.
+    """
+    of_hub = [target for target in targets if target.reference.registry == DOCKER_HUB]
+    outcomes = []
+    if via == "hub-api":
+        history_api.plan(of_hub, None, Window())
+        targets = [target for target in targets if target not in of_hub]
+    if targets:
+        outcomes.append(snapshot(data, targets, client(), platforms=platforms, progress=progress, now=now))
+    if via == "registry" or (via == "auto" and not any(map(_is_short_of_pulls, outcomes))):
+        return outcomes
+    if told := [target for target in of_hub if not target.reference.digest and target.reference.path.count("/") == 1]:
+        outcomes.append(backfill(data, "docker-hub", told, client(), progress=progress, now=now))
+    return outcomes
+
+
+def _is_short_of_pulls(outcome: Outcome) -> bool:
+    return any((failure.locator, failure.kind) == (DOCKER_HUB, "rate-limited") for failure in outcome.failures)
 
 
 def backfill(

@@ -195,17 +195,21 @@ def test_damage_within_a_file_of_the_journal(app: str, data: Path) -> None:
     assert {row[0] for row in rows(data, "select tag from tag_image")} == {"1.0", "2.0"}
 
 
-def test_an_interrupt_leaves_nothing(app: str, data: Path) -> None:
-    """Control-C in a run: one line, exit code 130, nothing in the journal, and the next run works."""
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_a_stop_keeps_what_was_read(app: str, data: Path, number: signal.Signals, code: int) -> None:
+    """Control-C or SIGTERM in a run: one line and no run yet; the next run makes one of what was read, and goes on."""
     with subprocess.Popen(
         arguments(data, "--quiet", "snapshot", app), stderr=subprocess.PIPE, text=True, env=environment()
     ) as process:
         wait_for_run(data, process)
-        process.send_signal(signal.SIGINT)
+        process.send_signal(number)
         _, err = process.communicate(timeout=60)
-    assert (process.returncode, lines(err)) == (130, ["imglab: stopped; a run that was under way left nothing behind"])
-    assert (runs(data), leftovers(data)) == ([], [])
+    words = "imglab: stopped; what was read is kept, and the next run goes on"
+    assert (process.returncode, lines(err), runs(data)) == (code, [words], [])
+    were_read = len(leftovers(data)) > 0
     quickly(data, "snapshot", app)
+    assert (len(runs(data)), leftovers(data)) == (1 + were_read, [])
+    assert rows(data, "select count(distinct tag) from tag_interval") == [(2,)]
 
 
 def test_a_damaged_store(app: str, data: Path) -> None:
