@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import socket
+import ssl
 import struct
 import threading
 from collections.abc import Callable, Iterator
@@ -118,8 +119,8 @@ class _Server(ThreadingHTTPServer):
 
 
 @contextmanager
-def faulty_server() -> Iterator[Faulty]:
-    """A server on a free loopback port that answers 404 where it was not told otherwise."""
+def faulty_server(tls: ssl.SSLContext | None = None) -> Iterator[Faulty]:
+    """A server on a free loopback port that answers 404 where it was not told otherwise; with *tls* behind TLS."""
     faulty = Faulty()
 
     class Handler(BaseHTTPRequestHandler):
@@ -141,6 +142,8 @@ def faulty_server() -> Iterator[Faulty]:
 
     server = _Server(("127.0.0.1", 0), Handler)
     server.stopping = threading.Event()
+    if tls:  # the handshake comes with the first reading, in the thread of the connection
+        server.socket = tls.wrap_socket(server.socket, server_side=True, do_handshake_on_connect=False)
     faulty.port = server.server_address[1]
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True)
     thread.start()

@@ -9,7 +9,6 @@ of it ends within half a minute. What servers say is data: it is cut, and what t
 from __future__ import annotations
 
 import shlex
-import ssl
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
 from datetime import datetime
 from urllib.parse import urlsplit
@@ -52,11 +51,10 @@ def examine(
     *trouble* is why credentials that somebody keeps could not be had. *environment* may name proxies. What is wrong is
     told by the steps; raises UsageError if *link* holds no usable certificate authority.
     """
-    context = tls_context(link.ca_cert, link.insecure)
     server = _server(target, link, client)
     deadline = Deadline.after(seconds, _STEPS)
     yield reference_step(target, server, link)
-    is_reached = yield from _way(server, link, context, network or Network(), deadline, now)
+    is_reached = yield from _way(server, link, network or Network(), deadline, now)
     yield proxy_step(environment, is_reached=is_reached)
     found: Visit | None = None
     if is_reached:
@@ -88,7 +86,6 @@ def _server(target: Target, link: Link, client: Open) -> Server:
 def _way(
     server: Server,
     link: Link,
-    context: ssl.SSLContext,
     network: Network,
     deadline: Deadline,
     now: Callable[[], datetime],
@@ -106,6 +103,7 @@ def _way(
     if address is None or server.is_plain:
         yield tls_step(server, link, None, now())
         return address is not None
+    context = tls_context(link.ca_cert, link.insecure)
     secured = network.secure(address, server.port, server.host, context, deadline.step)
     yield tls_step(server, link, secured, now())
     return secured.fault is None

@@ -30,6 +30,11 @@ _TYPES = {
     oci.DOCKER_MANIFEST: "one image",
 }
 _ACTION = re.compile(r"[a-z*]{1,20}")
+_ADVICE = {  # where the client has none
+    "redirect": "whoever runs the registry must correct where it sends its clients",
+    "bad-response": "check host and port: this is not how a registry speaks",
+    "timeout": "the server or something before it hangs: try again later, or tell whoever runs it",
+}
 _OVERLOAD = "the registry has had too many requests: wait, or log in for a higher limit"
 _TROUBLE = "the registry is in trouble: try again later, or tell whoever runs it"
 
@@ -103,7 +108,8 @@ def credentials_step(visit: Visit, trouble: ImglabError | None, anonymous: Visit
     *trouble* is why those that somebody keeps could not be had; *anonymous* is a visit without those that were refused.
     """
     if trouble:
-        return Step("credentials", "problem", *told(trouble))
+        seen, advice = told(trouble)
+        return Step("credentials", "problem", seen, advice or "correct it, or name another file in REGISTRY_AUTH_FILE")
     if visit.credentials is None:
         return _missing_step(visit)
     who = _who(visit.credentials)
@@ -219,7 +225,7 @@ def rights(document: Mapping[str, Any], path: str) -> set[str] | None:
 def expiry(secret: str) -> datetime | None:
     """When *secret* ends, if it says so itself, as JSON Web Tokens and the passwords of ECR do."""
     ends = _claims(secret).get("exp") or read_object(_decoded(secret)).get("expiration")
-    if not isinstance(ends, int) or not 0 < ends < 10**11:
+    if not isinstance(ends, int) or isinstance(ends, bool) or not 0 < ends < 10**11:
         return None
     return datetime.fromtimestamp(ends, UTC)
 
@@ -259,11 +265,11 @@ def rights_step(visit: Visit) -> Step:
         return _not_found_step(visit, seen)
     if reply.status == 429:
         return Step("rights", "problem", f"{seen}{_wait(visit, reply)}", _OVERLOAD)
-    if reply.status >= 500:
-        return Step("rights", "problem", seen, _TROUBLE)
     if reply.status in {400, 405, 501} and not visit.is_listing:
         advice = "a snapshot gets the manifest in its place, which some registries count as a pull"
         return Step("rights", "warning", f"{seen}: it takes no HEAD", advice)
+    if reply.status >= 500:
+        return Step("rights", "problem", seen, _TROUBLE)
     return Step("rights", "problem", seen, "no answer that a registry should give: ask whoever runs it")
 
 
@@ -282,10 +288,10 @@ def _not_found_step(visit: Visit, seen: str) -> Step:
     what = "tag" if reference.digest is None else "digest"
     if visit.repository_status == 200:
         return Step("rights", "problem", f"{seen}: the repository is there, this {what} is not", f"check the {what}")
-    refusals = host_of(_registry(visit)).refusals
+    hidden = f"; {host_of(_registry(visit)).refusals}" if visit.challenges else ""
     if visit.repository_status == 404 or visit.is_listing:
-        return Step("rights", "problem", f"{seen}: there is no such repository", f"check the name; {refusals}")
-    return Step("rights", "problem", f"{seen}: no such repository or {what}", f"check the name; {refusals}")
+        return Step("rights", "problem", f"{seen}: there is no such repository", f"check the name{hidden}")
+    return Step("rights", "problem", f"{seen}: no such repository or {what}", f"check the name{hidden}")
 
 
 def content_step(visit: Visit) -> Step:
@@ -432,7 +438,8 @@ def _trouble_of(visit: Visit, reply: Exchange | None = None) -> tuple[str, str]:
     """What the client says of *reply*, or of the whole answer: what happened, and what to do."""
     error = (reply.error if reply else None) or visit.answer.error
     seen, advice = told(error) if error else ("nothing came", "")
-    return visit.said(seen, 400), visit.said(advice, 400)
+    other = _ADVICE.get(error.kind if error else "", "try again later")
+    return visit.said(seen, 400), visit.said(advice or other, 400)
 
 
 def _host(visit: Visit, reply: Exchange) -> str:

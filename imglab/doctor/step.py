@@ -43,4 +43,4 @@ def duration(seconds: float) -> str:
     for length, name in ((86_400, "days"), (3600, "hours"), (60, "minutes")):
         if seconds >= 2 * length:
             return f"{seconds / length:.0f} {name}"
-    return f"{seconds:.0f} s" if seconds >= 1 else f"{seconds * 1000:.0f} ms"
+    return f"{seconds:.0f} s" if seconds >= 1 else f"{max(1, round(seconds * 1000))} ms"

@@ -72,7 +72,7 @@ def address_step(server: Server, resolved: Resolved) -> Step:
         return Step("address", "problem", f"{server.host} has no address: {said(resolved.problem)}", advice)
     shown = [f"{address}{_nature(address)}" for address in resolved.addresses[:6]]
     more = f" and {len(resolved.addresses) - 6} more" if len(resolved.addresses) > 6 else ""
-    return Step("address", "ok", f"{', '.join(shown)}{more} ({duration(resolved.seconds)})")
+    return Step("address", "ok", f"{', '.join(shown)}{more}, in {duration(resolved.seconds)}")
 
 
 def connection_step(server: Server, attempts: Sequence[Attempt]) -> Step:
