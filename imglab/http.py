@@ -392,7 +392,7 @@ class Client:
         Foreign exceptions become SourceError; one that was not sent for a limit's sake is Postponed, and not seen.
         """
         pace = self._pace(_origin(url))
-        async with pace.turn(is_pull=is_pull), self._slots:
+        async with pace.turn(is_pull=is_pull) as turn, self._slots:
             if self.limits.requests is not None and self.requests >= self.limits.requests:
                 text = f"this run may send {self.limits.requests:,} requests, which it did: run again to go on"
                 raise Postponed(text, kind="request-limit")
@@ -408,7 +408,7 @@ class Client:
                 pace.failed(error)
                 self._watch(Exchange(method, str(url), error.status, {}, b"", self.clock.seconds() - sent_at, error))
                 raise
-            pace.heard(reply.status, reply.headers, reply.body, sent_at=sent_at, is_pull=is_pull)
+            pace.heard(reply.status, reply.headers, reply.body, turn=turn, is_pull=is_pull)
             lasted = self.clock.seconds() - sent_at
         self._watch(Exchange(method, str(url), reply.status, dict(reply.headers), reply.body, lasted))
         self._heed(reply)

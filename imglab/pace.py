@@ -15,6 +15,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import re
+from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -73,11 +74,11 @@ class Pace:
         self.name = name
         self._limits = limits
         self._clock = clock
-        self._slots = asyncio.Semaphore(concurrency)
         self._most = self._width = concurrency
-        self._owed = 0  # slots that will not be given back
+        self._busy = 0  # requests under way
+        self._waiting: deque[asyncio.Future[None]] = deque()
         self._good = 0  # answers since the width changed
-        self._slowed_at = float("-inf")
+        self._turns = self._slowed_at = 0  # how many there were; and when we slowed down
         self._until = float("-inf")
         self._patience = float(limits.patience)
         self._end: Postponed | None = None  # of all that is asked here
@@ -102,18 +103,19 @@ class Pace:
         return Postponed(str(found), kind=found.kind, status=found.status) if found else None
 
     @asynccontextmanager
-    async def turn(self, *, is_pull: bool) -> AsyncIterator[None]:
-        """A time at which to send one request. Raises Postponed if there will be none in this run."""
+    async def turn(self, *, is_pull: bool) -> AsyncIterator[int]:
+        """A time at which to send one request, and its number. Raises Postponed if there will be none in this run."""
         await self._enter()
         try:
             self._claim(is_pull)
-            yield
+            self._turns += 1
+            yield self._turns
         finally:
             self._pulling -= is_pull
             self._leave()
 
-    def heard(self, status: int, headers: Mapping[str, str], body: bytes, *, sent_at: float, is_pull: bool) -> None:
-        """Take notice of a reply to a request that was sent at *sent_at*; within its turn."""
+    def heard(self, status: int, headers: Mapping[str, str], body: bytes, *, turn: int, is_pull: bool) -> None:
+        """Take notice of the reply to the request of a *turn*, within it."""
         self._count_pulls(headers, is_pull)
         if status == 429 and SPENT in body:
             self._end_pulls(headers, 429, "no pulls are left there")
@@ -125,7 +127,7 @@ class Pace:
             self._wait(asked, status)
         if status not in _SLOW_DOWN:
             self._blame(status, f"answered {status} again and again")
-        elif sent_at > self._slowed_at:  # else it was on its way when we slowed down
+        elif turn > self._slowed_at:  # else it was on its way when we slowed down
             self._slow_down()
             self._blame(status, f"answered {status} again and again")
 
@@ -139,7 +141,7 @@ class Pace:
     async def _enter(self) -> None:
         passed = float("-inf")
         while True:
-            await self._slots.acquire()
+            await self._acquire()
             passed = max(passed, self._clock.seconds())
             if passed >= self._until:
                 return
@@ -147,27 +149,40 @@ class Pace:
             wait, passed = self._until - passed, self._until
             await self._clock.sleep(wait + self._clock.jitter() * self._limits.backoff_seconds)
 
+    async def _acquire(self) -> None:
+        while self._busy >= self._width:
+            waiter = asyncio.get_running_loop().create_future()
+            self._waiting.append(waiter)
+            try:
+                await waiter
+            except asyncio.CancelledError:
+                self._wake()  # the room that it may have been woken for is another's
+                raise
+        self._busy += 1
+
     def _leave(self) -> None:
-        if self._owed:
-            self._owed -= 1
-        else:
-            self._slots.release()
+        self._busy -= 1
+        self._wake()
+
+    def _wake(self) -> None:
+        """Have as many that wait look again as there is room for."""
+        room = self._width - self._busy
+        while room > 0 and self._waiting:
+            waiter = self._waiting.popleft()
+            if not waiter.done():
+                waiter.set_result(None)
+                room -= 1
 
     def _slow_down(self) -> None:
-        self._slowed_at, self._good = self._clock.seconds(), 0
-        narrow = max(1, self._width // 2)
-        self._owed += self._width - narrow
-        self._width = narrow
+        self._slowed_at, self._good = self._turns, 0
+        self._width = max(1, self._width // 2)
 
     def _praise(self) -> None:
         self._patience = min(float(self._limits.patience), self._patience + _REFILL)
         self._good += 1
         if self._width < self._most and self._good >= _WIDEN_AFTER * self._width:
             self._width, self._good = self._width + 1, 0
-            if self._owed:
-                self._owed -= 1
-            else:
-                self._slots.release()
+            self._wake()
 
     # --- reasons to wait and to stop ---
 
