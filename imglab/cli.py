@@ -225,7 +225,9 @@ def _add_doctor(parsers: Parsers) -> None:
         "connection, TLS, the registry, credentials, the token, the right to read, limits and clocks. It takes at most "
         "six requests and no pull. Exit codes: 0 all is well; 1 it works, with warnings; 3 a snapshot would fail.",
     )
-    command.add_argument("reference", metavar="REFERENCE", help="what `imglab snapshot` does not get: its options too")
+    command.add_argument(
+        "reference", metavar="REFERENCE", help="as for snapshot, with the same options for the registry"
+    )
     _add_connection(command)
     command.add_argument("--format", choices=("text", "json"), default="text", help="how the steps are written (text)")
     command.set_defaults(run=commands.doctor)

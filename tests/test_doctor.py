@@ -572,7 +572,7 @@ def test_credentials_that_are_not_sent_are_told_so() -> None:
     assert set(hosts) == {"registry.r.example"}
     identity = Credentials("<token>", "p4ssw0rd", "identity-token", "docker-credential-x")
     steps = examined(REFERENCE, Registry(BASIC, answer=httpx.Response(401)), credentials=identity)
-    assert "for a token server, and there is none" in steps["credentials"].seen
+    assert "is for a token server, and there is none" in steps["credentials"].seen
 
 
 def test_a_registry_token_is_used_as_it_is() -> None:
@@ -700,7 +700,7 @@ def test_a_missing_tag_is_told_from_a_missing_repository() -> None:
         )
 
     assert "the repository is there, this tag is not" in examined(REFERENCE, handler)["rights"].seen
-    assert "this digest is not" in examined(f"registry.r.example/a@{DIGEST}", handler)["rights"].seen
+    assert "this digest is not" in examined(f"registry.r.example/team/app@{DIGEST}", handler)["rights"].seen
 
 
 @pytest.mark.parametrize("status", [400, 405, 501])

@@ -126,7 +126,7 @@ def _history_step(target: Target) -> Step:
     if target.reference.digest:
         return Step("history", "ok", "content has none: only tags move")
     if registry not in APIS:
-        other = f"if it is a Quay: imglab backfill {words} --history-api quay"
+        other = "for a Quay of your own, imglab backfill takes --history-api quay"
         return Step("history", "ok", f"{registry} is not known to have a history API; {other}")
     try:
         plan([target], None, Window())
@@ -150,5 +150,9 @@ def _cost_step(target: Target, found: Visit | None) -> Step:
     else:
         seen = f"{before + (target.reference.digest is None)} requests"
     documents = "one more for each document that is new: index, manifests, configs"
-    pulls = "; Docker Hub counts the manifests as pulls" if target.reference.registry == DOCKER_HUB else ""
+    pulls = (
+        "; Docker Hub counts the manifests as pulls, but none --via hub-api"
+        if target.reference.registry == DOCKER_HUB
+        else ""
+    )
     return Step("cost", "ok", f"a snapshot sends {seen}, and {documents}{pulls}")

@@ -10,14 +10,16 @@ import re
 from dataclasses import dataclass
 
 LOG_IN = "give --username and --password-stdin"
+_ALIKE = "what is private and what does not exist look alike to those who may not read it"
 
 
 @dataclass(frozen=True, slots=True)
 class Host:
-    """What is special about a registry: the names and passwords that it takes, and what its refusals mean."""
+    """What is special about a registry: which names and passwords it takes, and what its refusals mean."""
 
     passwords: str = ""
-    refusals: str = "what is private and what does not exist look alike to those who may not read it"
+    unread: str = _ALIKE  # that something cannot be read
+    denied: str = ""  # what else it may mean where somebody is logged in
 
     @property
     def login(self) -> str:
@@ -37,20 +39,24 @@ _HOSTS = (
         r"ghcr\.io",
         Host(
             "the password is a classic personal access token with read:packages",
-            "GHCR does not tell private from missing, and with a token that has expired it denies public images too; "
+            "GHCR does not tell private from missing: check the name",
             "for an organisation with single sign-on the token must be authorised",
         ),
     ),
     (
         r"quay\.io",
-        Host("the best is a robot account, such as namespace+robot", "Quay does not tell private from missing"),
+        Host(
+            "the best is a robot account, such as namespace+robot",
+            "Quay does not tell private from missing: check the name",
+            "a robot may read only what it was given",
+        ),
     ),
     (
         r"\d{12}\.dkr\.ecr\.(?P<region>[a-z0-9-]+)\.amazonaws\.com(?:\.cn)?",
         Host(
             "the name is AWS, the password what `aws ecr get-login-password --region {region}` prints",
-            "a password of ECR is good for 12 hours and for one region, after which it says 403 or 401; the role needs "
-            "ecr:BatchGetImage, and ecr:ListImages for lists of tags",
+            denied="a password of ECR is good for 12 hours and for one region, then it says 403 or 401; the role "
+            "needs ecr:BatchGetImage, and ecr:ListImages for lists of tags",
         ),
     ),
     (
@@ -60,8 +66,9 @@ _HOSTS = (
     (
         r"cgr\.dev",
         Host(
-            "the password is what `chainctl auth token --audience cgr.dev` prints; for another audience it is refused",
+            "the password is what `chainctl auth token --audience cgr.dev` prints",
             "without a login only latest and latest-dev of cgr.dev/chainguard can be read",
+            "a token for another audience than cgr.dev is refused",
         ),
     ),
 )
@@ -71,5 +78,5 @@ def host_of(registry: str) -> Host:
     """What is known of *registry*, by its name as in references."""
     for pattern, host in _HOSTS:
         if match := re.fullmatch(pattern, registry):
-            return Host(host.passwords.format(**match.groupdict()), host.refusals)
+            return Host(host.passwords.format(**match.groupdict()), host.unread, host.denied)
     return Host()

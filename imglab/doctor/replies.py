@@ -17,7 +17,7 @@ from imglab.doctor.hosts import LOG_IN, host_of
 from imglab.doctor.step import Step, duration, said, told
 from imglab.doctor.visit import Visit, read_object
 from imglab.errors import ImglabError, ParseError
-from imglab.http import Credentials, Exchange, next_link
+from imglab.http import Credentials, Exchange, Limits, next_link
 from imglab.sources.registry import parse_tags
 
 CLOCKS_SECONDS = 60  # by which clocks may differ
@@ -116,7 +116,7 @@ def credentials_step(visit: Visit, trouble: ImglabError | None, anonymous: Visit
     ended = expiry(visit.credentials.password)
     if ended and ended <= now:
         seen = f"{who}: expired {duration((now - ended).total_seconds())} ago, at {ended:%Y-%m-%d %H:%M} UTC"
-        return Step("credentials", "problem", seen, f"get new ones: {host_of(_registry(visit)).login}")
+        return Step("credentials", "problem", seen, f"new ones are needed: {host_of(_registry(visit)).login}")
     if is_refused(visit):
         return _refused_step(visit, who, anonymous)
     return _taken_step(visit, f"{who}{_ends(ended, now)}")
@@ -125,7 +125,9 @@ def credentials_step(visit: Visit, trouble: ImglabError | None, anonymous: Visit
 def _missing_step(visit: Visit) -> Step:
     if visit.status in {401, 403} or _last(visit.tokens, 401, 403):
         return Step("credentials", "problem", "missing: none were given", host_of(_registry(visit)).login)
-    return Step("credentials", "ok", "none were given" + ("" if visit.challenges else ", and none are wanted"))
+    if not visit.challenges:
+        return Step("credentials", "ok", "none were given, and none are wanted")
+    return Step("credentials", "ok", "none were given" + (", and none are needed" if visit.status == 200 else ""))
 
 
 def _refused_step(visit: Visit, who: str, anonymous: Visit | None) -> Step:
@@ -148,8 +150,10 @@ def _taken_step(visit: Visit, who: str) -> Step:
         return Step("credentials", "ok", f"{who}: not sent, since none are wanted")
     kind = visit.credentials.kind if visit.credentials else "password"
     if not visit.tokens and (kind == "identity-token" or (_is_bearer(visit) and kind == "password")):
-        reason = "they are for a token server, and there is none" if kind == "identity-token" else "see token"
-        return Step("credentials", "problem", f"{who}: not sent: {reason}", host_of(_registry(visit)).login)
+        if kind == "identity-token" and not _is_bearer(visit):
+            seen = f"{who}: not sent, since it is for a token server, and there is none"
+            return Step("credentials", "problem", seen, host_of(_registry(visit)).login)
+        return Step("credentials", "problem", f"{who}: not sent", "see token")
     if visit.tokens[-1].status != 200 if visit.tokens else visit.status not in {200, 404}:
         return Step("credentials", "skipped", f"{who}: sent, and not judged")
     if visit.server.is_in_the_clear:
@@ -181,7 +185,7 @@ def token_step(visit: Visit) -> Step:
     if reply.status is None:
         return Step("token", "problem", *_trouble_of(visit, reply))
     if reply.status in {401, 403}:
-        advice = "see credentials" if visit.credentials else host_of(_registry(visit)).refusals
+        advice = "see credentials" if visit.credentials else host_of(_registry(visit)).unread
         whose = "" if visit.credentials else ": none without a login"
         return Step("token", "problem", f"{where}{whose}", advice)
     if reply.status == 429:
@@ -276,11 +280,12 @@ def rights_step(visit: Visit) -> Step:
 def _denied_step(visit: Visit, seen: str) -> Step:
     host = host_of(_registry(visit))
     if visit.credentials is None:
-        return Step("rights", "problem", f"{seen}: not without a login", host.refusals)
+        return Step("rights", "problem", f"{seen}: not without a login", host.unread)
     if is_refused(visit):
         return Step("rights", "problem", f"{seen}: the credentials were refused", "see credentials")
     seen = f"{seen}: these credentials may not read it, or it does not exist"
-    return Step("rights", "problem", seen, f"ask its owner for the right to pull; {host.refusals}")
+    advice = ("ask its owner for the right to pull", host.unread, host.denied)
+    return Step("rights", "problem", seen, "; ".join(filter(None, advice)))
 
 
 def _not_found_step(visit: Visit, seen: str) -> Step:
@@ -288,7 +293,7 @@ def _not_found_step(visit: Visit, seen: str) -> Step:
     what = "tag" if reference.digest is None else "digest"
     if visit.repository_status == 200:
         return Step("rights", "problem", f"{seen}: the repository is there, this {what} is not", f"check the {what}")
-    hidden = f"; {host_of(_registry(visit)).refusals}" if visit.challenges else ""
+    hidden = f"; {host_of(_registry(visit)).unread}" if visit.challenges else ""
     if visit.repository_status == 404 or visit.is_listing:
         return Step("rights", "problem", f"{seen}: there is no such repository", f"check the name{hidden}")
     return Step("rights", "problem", f"{seen}: no such repository or {what}", f"check the name{hidden}")
@@ -377,8 +382,9 @@ def _left_step(visit: Visit, headers: Mapping[str, str], limit: int, left: int, 
     seen = f"{left:,} of {limit:,} {unit} left"
     seen += f" in {duration(int(window[1]))}" if window else ""
     seen += f", counted for {visit.said(source, 60)}" if source else ""
-    if left * _LOW < limit:
-        return Step("limit", "warning", seen, f"what has not moved costs no pull; {LOG_IN} for a higher limit, or wait")
+    if left <= Limits().reserve or left * _LOW < limit:
+        hub = "imglab snapshot --via hub-api takes no pull; " if _registry(visit) == oci.DOCKER_HUB else ""
+        return Step("limit", "warning", seen, f"{hub}wait, or {LOG_IN} for a higher limit")
     return Step("limit", "ok", seen)
 
 
