@@ -407,6 +407,20 @@ def test_bad_redirects_are_refused(target: str) -> None:
     assert len(asked) == (1 if target else 6)
 
 
+def test_who_comes_between_leads_no_further_than_itself() -> None:
+    """A registry in here that sends us out does not vouch for where we are sent from there."""
+    leads = {"127.0.0.1": "http://93.184.216.34/", "93.184.216.34": "http://10.0.0.1/", "10.0.0.1": "/found"}
+    asked: list[str] = []
+
+    def handler(request: httpx.Request) -> httpx.Response:
+        asked.append(request.url.host)
+        return httpx.Response(302, headers={"location": leads[request.url.host]})
+
+    with mocked(handler) as client:
+        assert kind(client.answer(Request("http://127.0.0.1:5000/x")).error) == "redirect"
+    assert asked == ["127.0.0.1", "93.184.216.34"]
+
+
 # --- tokens ----------------------------------------------------------------------------------------------------------
 
 
