@@ -29,6 +29,7 @@ from imglab.records import (
     TagObservation,
 )
 from imglab.sources.registry import Counts, Named, Target, collect, list_tags, parse_tags
+from imglab.sources.tag_choice import TagChoice
 
 NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
 CONFIG_TYPE = "application/vnd.oci.image.config.v1+json"
@@ -212,6 +213,46 @@ def test_patterns_look_up_only_what_matches(registry: Registry) -> None:
         Target.parse("r.example/A")
 
 
+def test_choices_of_one_repository_are_united(registry: Registry) -> None:
+    """Each pattern for itself with what it leaves out; a tag that several want is asked for once."""
+    targets = [
+        Target(oci.Reference.parse("r.example/team/app"), TagChoice(("1.*", "2.*"), exclude=("*.1",), newest=1)),
+        Target.parse("r.example/team/app:2.0"),
+        Target.parse("r.example/team/app:o*"),
+    ]
+    with Client(transport=httpx.MockTransport(registry), sleep=no_sleep) as client:
+        records = list(collect(targets, client, Journal(), now=lambda: NOON))
+    observed = {tag.tag: tag.digest is not None for tag in of(TagObservation, records)}
+    assert observed == {"1.0": False, "1.1": False, "2.0": True, "latest": False, "old": True}
+    assert [path.rpartition("/")[2] for method, path in registry.asked if method == "HEAD"] == ["2.0", "old"]
+
+
+def test_tags_named_beside_a_listing_are_told_once(registry: Registry) -> None:
+    """A tag by name that is listed as well has one row; if it cannot be looked up it is there all the same."""
+    records = snapshot(registry, "r.example/team/app:1.*", "r.example/team/app:old", "r.example/team/app:gone")
+    observed = [(tag.tag, tag.digest is not None) for tag in of(TagObservation, records) if not tag.is_absent]
+    assert sorted(observed) == [("1.0", True), ("1.1", True), ("2.0", False), ("latest", False), ("old", True)]
+    assert failures(records) == [("not-found", "r.example/team/app:gone")]
+    registry.override["HEAD", "/v2/team/app/manifests/1.0"] = lambda request: httpx.Response(500)
+    records = snapshot(registry, "r.example/team/app:1.*", "r.example/team/app:1.0")
+    assert [tag.digest for tag in of(TagObservation, records) if tag.tag == "1.0"] == [None]
+
+
+def test_tags_of_artifacts_are_there_and_not_looked_up(registry: Registry) -> None:
+    """Signatures and lists of referrers are listed beside images; they cost no request unless they are asked for."""
+    digest = registry.tags["team/app"]["latest"].replace(":", "-")
+    for tag in (digest, f"{digest}.sig"):
+        registry.tag(tag, registry.tags["team/app"]["old"])
+    records = snapshot(registry, "r.example/team/app")
+    observed = {tag.tag for tag in of(TagObservation, records) if tag.digest is None}
+    assert observed == {digest, f"{digest}.sig"}
+    assert [method for method, path in registry.asked].count("HEAD") == 5
+    for text in (f"{digest}.sig", f"{digest}*"):
+        records = snapshot(registry, f"r.example/team/app:{text}")
+        observed = {tag.tag for tag in of(TagObservation, records) if tag.digest}
+        assert observed == {f"{digest}.sig"} | ({digest} if text.endswith("*") else set())
+
+
 def test_tags_can_be_listed_alone(registry: Registry) -> None:
     """For sources that ask something else about them: the listing, and every tag without a digest."""
     listed: list[oci.Reference] = []
@@ -251,6 +292,10 @@ def test_digest_targets_are_fetched_without_a_tag(registry: Registry) -> None:
     records = snapshot(registry, f"r.example/team/app@{digest}")
     assert of(TagObservation, records) == [] and of(Listing, records) == []
     assert len(of(Config, records)) == 2
+    records = snapshot(
+        registry, f"r.example/team/app@{digest}", f"r.example/team/app:x@{digest}", "r.example/team/app:old"
+    )
+    assert of(Listing, records) == []
 
 
 def test_nested_indexes_and_odd_children(registry: Registry) -> None:

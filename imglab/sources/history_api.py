@@ -10,7 +10,6 @@ import re
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
-from fnmatch import fnmatchcase
 from typing import Any, Generic, TypeVar
 
 from imglab import oci
@@ -129,8 +128,7 @@ def by_repository(targets: Iterable[Target]) -> Iterator[tuple[Reference, list[T
 def is_wanted(tag: str, targets: Iterable[Target]) -> bool:
     """Whether any of *targets*, all of one repository, is about *tag*."""
     return any(
-        target.reference.tag == tag if target.reference.tag else fnmatchcase(tag, target.glob or "*")
-        for target in targets
+        target.reference.tag == tag if target.reference.tag else target.choice.matches(tag) for target in targets
     )
 
 

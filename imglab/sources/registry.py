@@ -18,7 +18,6 @@ from collections import Counter
 from collections.abc import Callable, Collection, Container, Generator, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
-from fnmatch import fnmatchcase
 from functools import partial
 from itertools import islice
 from typing import Protocol
@@ -28,6 +27,7 @@ from imglab.errors import InvalidReference, ParseError, Postponed, SourceError
 from imglab.http import MEBIBYTE, Answer, Client, Request, next_page
 from imglab.oci import Child, Document, Platform, Reference
 from imglab.records import Blob, Failure, Listing, Record, TagObservation
+from imglab.sources.tag_choice import TagChoice
 
 DOCUMENT_LIMIT = 8 * MEBIBYTE
 PAGE_LENGTH = 1000  # ECR refuses more
@@ -36,6 +36,7 @@ _DEEPEST = 8  # indexes within indexes; two are real
 _ACCEPT = {"accept": ", ".join(oci.MANIFEST_TYPES)}
 _MEDIA_TYPE = re.compile(r"[\w!#$&^.+-]{1,127}/[\w!#$&^.+-]{1,127}", re.ASCII)  # RFC 6838 section 4.2
 _PLURALS = {"tag": "tags", "document": "documents", "list of tags": "lists of tags"}
+_ALL_TAGS = TagChoice()
 # Of these, one failure stands for a whole repository if nothing of it ever answered.
 _OF_REPOSITORY = frozenset({"unreachable", "tls", "unauthorized", "denied"})
 
@@ -74,18 +75,24 @@ class Named:
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """A tag, a digest, or all tags of a repository (those that match *glob*, if there is one)."""
+    """A tag, a digest, or of the tags of a repository those that *choice* takes."""
 
     reference: Reference
-    glob: str | None = None
+    choice: TagChoice = _ALL_TAGS
 
     @classmethod
     def parse(cls, text: str, glob: str | None = None) -> Target:
         """The target of *text*; *glob* narrows it where it names no tag. Raises InvalidReference."""
         reference, own = oci.split_target(text)
-        if reference.tag or reference.digest:
+        pattern = own or glob
+        if reference.tag or reference.digest or not pattern:
             return cls(reference)
-        return cls(reference, own or glob)
+        return cls(reference, TagChoice(globs=(pattern,)))
+
+    @property
+    def glob(self) -> str | None:
+        """What tags must match, in words; None for all tags, and where it is one that is named."""
+        return str(self.choice) or None
 
     def __str__(self) -> str:
         return f"{self.reference}:{self.glob}" if self.glob else str(self.reference)
@@ -172,9 +179,8 @@ def collect(
     targets = list(targets)
     tags = {target.reference: _Tag(target.reference, False) for target in targets if target.reference.tag}
     listed: list[_Tag] = []
-    yield from _listings(state, targets, listed)
-    for tag in listed:
-        tags.setdefault(tag.reference, tag)
+    yield from _listings(state, _with_named(targets), listed)
+    tags |= {tag.reference: tag for tag in listed}
     for target in targets:
         if target.reference.digest:
             _want(state, _Wanted(target.reference, Child(target.reference.digest), False))
@@ -246,21 +252,33 @@ class _Listed:
     """A repository whose tags are being listed."""
 
     reference: Reference
-    globs: set[str | None]
+    choices: list[TagChoice] = field(default_factory=list)
     tags: dict[str, None] = field(default_factory=dict)  # in the order of the registry
     pages: set[str] = field(default_factory=set)
 
-    def wants(self, tag: str) -> bool:
-        return any(glob is None or fnmatchcase(tag, glob) for glob in self.globs)
+    def wanted(self) -> set[str]:
+        """The tags that any of the choices takes."""
+        tags = list(filter(oci.is_tag, self.tags))
+        return {tag for choice in self.choices for tag in choice.choose(tags)}
+
+
+def _with_named(targets: Sequence[Target]) -> Iterator[Target]:
+    """*targets*, and tags that are asked for by name as wanted ones of a listing, where there is one."""
+    listed = {target.reference for target in targets if not target.reference.tag}  # a digest is no listing
+    for target in targets:
+        yield target
+        repository, tag = replace(target.reference, tag=None), target.reference.tag
+        if tag and repository in listed:
+            yield Target(repository, TagChoice(names=(tag,)))
 
 
 def _listings(state: _Pass, targets: Iterable[Target], listed: list[_Tag]) -> Iterator[Record]:
     """The listings, page by page over all repositories at once; *listed* receives the tags to look up."""
     repositories: dict[str, _Listed] = {}
     for target in targets:
-        if not target.reference.tag and not target.reference.digest:
-            found = repositories.setdefault(target.reference.repository, _Listed(target.reference, set()))
-            found.globs.add(target.glob)
+        if not (target.reference.tag or target.reference.digest):
+            found = repositories.setdefault(target.reference.repository, _Listed(target.reference))
+            found.choices.append(target.choice)
     requests = [_list_request(state, repository) for repository in repositories.values()]
     while requests:
         following: list[Request] = []
@@ -298,11 +316,12 @@ def _listing_page(state: _Pass, answer: Answer, tags: list[_Tag], following: lis
 def _listed_tags(state: _Pass, listed: _Listed, is_complete: bool, tags: list[_Tag]) -> Iterator[Record]:
     repository, moment = listed.reference.repository, state.now()
     yield Listing(repository, moment, is_complete)
+    wanted = listed.wanted()
     for tag in listed.tags:
         if not oci.is_tag(tag):
             error = SourceError(f"{repository}: {tag[:140]!r} is listed but is no tag", kind="bad-response")
             yield from _failure(state, repository, f"{repository}:{tag[:140]!r}", error)
-        elif listed.wants(tag):
+        elif tag in wanted:
             tags.append(_Tag(replace(listed.reference, tag=tag), True))
         else:
             yield TagObservation(repository, tag, moment)

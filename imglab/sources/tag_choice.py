@@ -101,13 +101,17 @@ class TagChoice:
     def choose(self, tags: Iterable[str]) -> list[str]:
         """The wanted ones among *tags*, in their order."""
         tags = list(tags)
-        matching = [tag for tag in tags if self._matches(tag)]
+        matching = [tag for tag in tags if self._is_chosen(tag)]
         if self.newest is not None:
             matching = newest(matching, self.newest, prereleases=self.prereleases)
         wanted = {*matching, *self.names}
         return [tag for tag in tags if tag in wanted]
 
-    def _matches(self, tag: str) -> bool:
+    def matches(self, tag: str) -> bool:
+        """Whether *tag* is wanted, however many are newer."""
+        return tag in self.names or self._is_chosen(tag)
+
+    def _is_chosen(self, tag: str) -> bool:
         is_artifact = is_artifact_tag(tag)
         globs = [glob for glob in self._patterns if _ARTIFACT_GLOB.match(glob) or not is_artifact]
         return _matches_any(tag, globs) and not _matches_any(tag, self.exclude)
