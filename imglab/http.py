@@ -47,6 +47,7 @@ USER_AGENT = f"imglab/{__version__} (metadata of container images: tags, manifes
 MEBIBYTE = 1024 * 1024
 DOCKER_HUB_API = "registry-1.docker.io"
 DOCKER_HUB_TAGS = "hub.docker.com"  # what knows about tags, and is no registry
+_CODING_COSTS = 65_536  # bytes that a coded body may be longer than the body
 _LOGIN_LASTS = 300.0  # seconds, half of what Docker Hub says in words
 _logger = logging.getLogger("imglab")
 
@@ -466,15 +467,17 @@ class Client:
         length = response.headers.get("content-length", "")
         if length.isdecimal() and int(length[:20]) > limit:
             raise too_large
-        decode = _decoder(response.headers.get("content-encoding", ""), what)
-        body = bytearray()
+        decoder = _decoder(response.headers.get("content-encoding", ""), what)
+        body, received = bytearray(), 0
         assert isinstance(response.stream, httpx.AsyncByteStream)  # noqa: S101 - transports of asyncio give no other
         async for chunk in response.stream:
-            piece = decode(chunk, limit - len(body) + 1)
+            piece = decoder.decode(chunk, limit - len(body) + 1)
+            received += len(chunk)
             self.received_bytes += len(piece)
             body += piece
-            if len(body) > limit:
+            if len(body) > limit or received > limit + _CODING_COSTS:
                 raise too_large
+        decoder.end()
         return bytes(body)
 
 
@@ -542,7 +545,7 @@ class _Gate:
         request = Request(str(url), body_limit=MEBIBYTE)
 
         def judge(reply: _Reply) -> SourceError | None:
-            return _status_error(request, reply) if is_trouble(reply.status) or reply.status >= 500 else None
+            return _status_error(request, reply, None) if is_trouble(reply.status) or reply.status >= 500 else None
 
         reply, error = await self._client.persist(self.origin, lambda: self._client.follow(request, url, None), judge)
         if isinstance(error, Postponed):
@@ -766,24 +769,56 @@ def _is_kin(registry: str, host: str) -> bool:
 # --- bodies and errors -----------------------------------------------------------------------------------------------
 
 
-def _decoder(coding: str, what: str) -> Callable[[bytes, int], bytes]:
-    """What turns a received chunk into at most so many bytes of the body."""
+class _Plain:
+    """A body that is sent as it is."""
+
+    def decode(self, chunk: bytes, most: int) -> bytes:
+        """*chunk* of the body."""
+        return chunk
+
+    def end(self) -> None:
+        """Nothing can be missing that HTTP itself does not miss."""
+
+
+class _Gzip(_Plain):
+    """A body that is sent as one gzip stream."""
+
+    def __init__(self, what: str) -> None:
+        self._what = what
+        self._inflater = zlib.decompressobj(wbits=31)
+        self._is_empty = True
+
+    def decode(self, chunk: bytes, most: int) -> bytes:
+        """At most so many bytes of the body; what is held back beyond is never asked for, since that ends it."""
+        if self._inflater.eof:
+            raise self._wrong("goes on after its end")
+        self._is_empty = False
+        return self._inflater.decompress(chunk, most)
+
+    def end(self) -> None:
+        """Raises SourceError if the stream was cut off."""
+        if not (self._inflater.eof or self._is_empty):
+            raise self._wrong("ends too early")
+
+    def _wrong(self, words: str) -> SourceError:
+        return SourceError(f"{self._what}: the gzip of the body {words}", kind="bad-response", is_temporary=True)
+
+
+def _decoder(coding: str, what: str) -> _Plain:
+    """What makes the body of received chunks. Raises SourceError for a coding that was not asked for."""
     coding = coding.strip().lower()
     if coding in {"", "identity"}:
-        return lambda chunk, _: chunk
+        return _Plain()
     if coding not in {"gzip", "x-gzip"}:
         raise SourceError(f"{what}: the body is coded as {coding[:40]!r}, which was not asked for", kind="bad-response")
-    inflater = zlib.decompressobj(wbits=31)
-    # What is held back beyond the limit is never asked for: the next look at the length ends the request.
-    return lambda chunk, most: inflater.decompress(chunk, most)
+    return _Gzip(what)
 
 
 def _judge(request: Request, reply: _Reply, credentials: Credentials | None) -> SourceError | None:
     """What is wrong with *reply* as an answer to *request*, which carried what *credentials* give."""
     if not 200 <= reply.status < 300:
         is_ours = _origin(reply.url) == _origin(httpx.URL(request.url))
-        refused = credentials if is_ours and _are_refused(credentials, reply) else None
-        return _status_error(request, reply, refused)
+        return _status_error(request, reply, credentials, are_refused=is_ours and _are_refused(credentials, reply))
     if request.method == "HEAD":
         return None
     what = f"{request.method} {redacted(request.url)}"
@@ -800,19 +835,18 @@ def _judge(request: Request, reply: _Reply, credentials: Credentials | None) -> 
 
 
 _KINDS = {401: "unauthorized", 403: "denied", 404: "not-found", 408: "timeout", 429: "rate-limited"}
+LOG_IN = "log in with --username and --password-stdin"
 _ADVICE = {
-    "unauthorized": "; log in with --username and --password-stdin, or check both",
-    "denied": "; this user may not read it: ask its owner, or log in as another with --username and --password-stdin",
     "not-found": "; there is no such repository, tag or digest: check the name",
-    "rate-limited": "; run again later, or log in with --username and --password-stdin for a higher limit",
+    "rate-limited": f"; run again later, or {LOG_IN} for a higher limit",
     "server-error": "; the server is in trouble: run again later",
 }
 _CODE = re.compile(r"[A-Z][A-Z0-9_]{0,63}")
 
 
 def _are_refused(credentials: Credentials | None, reply: _Reply) -> bool:
-    """Whether *reply* is about the credentials that somebody keeps, not about a token that they gave."""
-    if reply.status != 401 or credentials is None or credentials.found_in is None:
+    """Whether *reply* is about the credentials themselves, not about a token that they gave."""
+    if reply.status != 401 or credentials is None:
         return False
     if credentials.kind == "password":
         challenges = parse_challenges(reply.headers.get_list("www-authenticate"))
@@ -841,14 +875,20 @@ def _ended(pace: Pace, error: SourceError | None, is_pull: bool) -> SourceError 
     return Postponed(str(error), kind=error.kind, status=error.status) if is_limited else error
 
 
-def _status_error(request: Request, reply: _Reply, refused: Credentials | None = None) -> SourceError:
+def _status_error(
+    request: Request, reply: _Reply, credentials: Credentials | None, *, are_refused: bool = False
+) -> SourceError:
     kind = _KINDS.get(reply.status, "server-error" if reply.status >= 500 else "bad-response")
     code = _registry_code(reply.body)
     text = f"{request.method} {redacted(request.url)}: {reply.status}{f' {code}' if code else ''} ({kind})"
-    if refused:
-        text += f"; {_wrong(refused)}"
+    way = f"or {LOG_IN}" if credentials is None else "or ask its owner"
+    if credentials and are_refused:
+        text += f"; {_wrong(credentials)}"
     elif httpx.URL(request.url).host in {DOCKER_HUB_API, DOCKER_HUB_TAGS} and kind in {"unauthorized", "not-found"}:
-        text += "; private or missing, which Docker Hub does not tell apart: check the name, or log in with --username"
+        text += f"; private or missing, which Docker Hub does not tell apart: check the name, {way}"
+    elif kind in {"unauthorized", "denied"}:
+        who = "nobody was logged in" if credentials is None else "this user may not read it"
+        text += f"; {who}, or there is no such thing: check the name, {way}"
     else:
         text += _ADVICE.get(kind, "")
     error = _Final if kind == "rate-limited" and SPENT in reply.body else SourceError
@@ -864,22 +904,24 @@ def _registry_code(body: bytes) -> str | None:
 
 
 def _wrong(credentials: Credentials) -> str:
-    """That they are, and whose they are; never themselves."""
+    """That they are, whose they are and what to do; never themselves."""
     text = "user name or password are wrong or have expired"
-    return f"{text} (from {credentials.found_in})" if credentials.found_in else text
+    if credentials.found_in is None:
+        return f"{text} (from --username and --password-stdin): check both"
+    return f"{text} (from {credentials.found_in}): log in there again, or with --username and --password-stdin"
 
 
 def _token_error(request: Request, reply: _Reply, credentials: Credentials | None) -> SourceError | None:
     if reply.status == 200:
         return None
     if credentials is None:
-        return _status_error(request, reply)
+        return _status_error(request, reply, None)
     if reply.status in {401, 403} or (reply.status == 400 and _is_invalid_grant(reply.body)):
         text = _wrong(credentials)
     elif reply.status in {404, 405} and credentials.kind == "identity-token":
         text = "no identity tokens are taken there: log in with a user name and password"
     else:
-        return _status_error(request, reply)
+        return _status_error(request, reply, credentials)
     text = f"{redacted(request.url)}: {reply.status}: {text}"
     return SourceError(text, kind="unauthorized", status=reply.status, code=_registry_code(reply.body))
 

@@ -742,6 +742,35 @@ def test_a_refused_password_is_told_with_its_keeper(server: Faulty, other: Fault
         assert said not in str(client.answer(PULL).error)
 
 
+@pytest.mark.parametrize(
+    ("status", "challenge", "credentials", "words"),
+    [
+        (401, "Basic realm=x", None, "nobody was logged in, or there is no such thing: check the name, or log in with"),
+        (403, "Basic realm=x", None, "nobody was logged in, or there is no such thing: check the name, or log in with"),
+        (401, "Basic realm=x", SECRET, "are wrong or have expired (from --username and --password-stdin): check both"),
+        (
+            401,
+            "Basic realm=x",
+            replace(SECRET, found_in="vault"),
+            "(from vault): log in there again, or with --username",
+        ),
+        (403, "Basic realm=x", SECRET, "this user may not read it, or there is no such thing: check the name, or ask"),
+        (401, 'Bearer realm="TOKEN"', SECRET, "this user may not read it, or there is no such thing: check the name"),
+    ],
+)
+def test_refusals_tell_missing_from_wrong_credentials_and_both_from_rights(
+    server: Faulty, status: int, challenge: str, credentials: Credentials | None, words: str
+) -> None:
+    """Which of these it is and what to do, as far as a status and its challenge tell."""
+    header = challenge.replace("TOKEN", f"{server.url}/token")
+    server.on("/v2/", reply(401, www_authenticate=header))
+    server.on("/token", reply(200, b'{"token": "t"}'))
+    server.on("/x", reply(status, www_authenticate=header))
+    with Client(credentials={server.registry: credentials} if credentials else {}) as client:
+        error = client.answer(Request(f"{server.url}/x", scope="s")).error
+    assert words in str(error) and "p4ssw0rd" not in str(error)
+
+
 # --- logins of APIs that are no registries ---------------------------------------------------------------------------
 
 

@@ -9,7 +9,8 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-LOG_IN = "give --username and --password-stdin"
+from imglab.http import LOG_IN
+
 _ALIKE = "what is private and what does not exist look alike to those who may not read it"
 
 

@@ -13,11 +13,11 @@ from fnmatch import fnmatchcase
 from typing import Any
 
 from imglab import oci
-from imglab.doctor.hosts import LOG_IN, host_of
+from imglab.doctor.hosts import host_of
 from imglab.doctor.step import Step, duration, said, told
 from imglab.doctor.visit import Visit, read_object
 from imglab.errors import ImglabError, ParseError
-from imglab.http import Credentials, Exchange, Limits, next_link
+from imglab.http import LOG_IN, Credentials, Exchange, Limits, next_link
 from imglab.sources.registry import parse_tags
 
 CLOCKS_SECONDS = 60  # by which clocks may differ
@@ -116,7 +116,7 @@ def credentials_step(visit: Visit, trouble: ImglabError | None, anonymous: Visit
     ended = expiry(visit.credentials.password)
     if ended and ended <= now:
         seen = f"{who}: expired {duration((now - ended).total_seconds())} ago, at {ended:%Y-%m-%d %H:%M} UTC"
-        return Step("credentials", "problem", seen, f"new ones are needed: {host_of(_registry(visit)).login}")
+        return Step("credentials", "problem", seen, host_of(_registry(visit)).login)
     if is_refused(visit):
         return _refused_step(visit, who, anonymous)
     return _taken_step(visit, f"{who}{_ends(ended, now)}")
@@ -136,7 +136,7 @@ def _refused_step(visit: Visit, who: str, anonymous: Visit | None) -> Step:
     seen = f"{who}: refused {where} ({reply.status}): name or password are wrong, or have expired or been revoked"
     kept = visit.credentials.found_in if visit.credentials else None
     again = f"log in again where they are kept ({kept})" if kept else "type them again"
-    advice = f"{again}; {host_of(_registry(visit)).login}"
+    advice = ": ".join(filter(None, (again, host_of(_registry(visit)).passwords)))
     if anonymous and anonymous.status == 200:
         without = "set REGISTRY_AUTH_FILE=/dev/null" if kept else "leave out --username"
         advice = f"{without}: what was asked for can be read without a login; else {advice}"
