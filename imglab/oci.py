@@ -266,6 +266,7 @@ CONFIG_TYPES = frozenset({"application/vnd.oci.image.config.v1+json", "applicati
 EMPTY_TYPE = "application/vnd.oci.empty.v1+json"
 
 _FOREIGN_TYPE = re.compile(r"\.(?:foreign|nondistributable)\.")
+_FILES = re.compile(r"\.image\.(?:layer|rootfs)\.")  # in the media types of layers that hold files
 _IN_TOTO = "application/vnd.in-toto+json"
 _ATTESTATION_TYPE = "application/vnd.docker.attestation.manifest.v1+json"
 _ATTESTS = ("vnd.docker.reference.type", "attestation-manifest")
@@ -403,7 +404,11 @@ def _kind(artifact_type: str | None, config_type: str | None, layers: list[Layer
     """Attestations first: BuildKit gives them the config of an image, or an artifact type and an empty config."""
     if artifact_type == _ATTESTATION_TYPE or (layers and all(layer.media_type == _IN_TOTO for layer in layers)):
         return "attestation"
-    return "artifact" if artifact_type or config_type not in CONFIG_TYPES else "image"
+    if artifact_type or config_type not in CONFIG_TYPES:
+        return "artifact"
+    # cosign gives its signatures the config of an image, but layers that are no part of a file system.
+    is_runnable = not layers or any(layer.media_type is None or _FILES.search(layer.media_type) for layer in layers)
+    return "image" if is_runnable else "artifact"
 
 
 def _layer(layer: dict[str, Any], manifest_digest: str, position: int) -> Layer:

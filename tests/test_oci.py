@@ -294,6 +294,9 @@ def test_docker_image_with_foreign_and_zstd_layers() -> None:
         ({"config": descriptor(C, 2, "application/vnd.cncf.helm.config.v1+json")}, "artifact"),
         ({"config": descriptor(C, 2, None)}, "artifact"),
         ({"config": None}, "artifact"),
+        ({"layers": [descriptor(A, 1, "application/vnd.dev.cosign.simplesigning.v1+json")]}, "artifact"),
+        ({"layers": [descriptor(A, 1, "application/vnd.dsse.envelope.v1+json")]}, "artifact"),
+        ({"layers": [descriptor(A, 1, "text/spdx+json")]}, "artifact"),
     ],
 )
 def test_what_is_not_an_image_has_no_config_to_read(changes: dict[str, Any], kind: str) -> None:
