@@ -19,6 +19,7 @@ from pathlib import Path
 
 import aiohttp
 from aiohttp.abc import AbstractResolver, ResolveResult
+from aiohttp.connector import Connection
 from httpx_aiohttp import AiohttpTransport
 
 from imglab.errors import UsageError
@@ -123,8 +124,22 @@ class Connections:
         return allowed
 
     def _session(self, limit: Reach | None) -> aiohttp.ClientSession:
-        connector = aiohttp.TCPConnector(ssl=self._context, resolver=_Resolver(self, limit))
-        return aiohttp.ClientSession(connector=connector, cookie_jar=aiohttp.DummyCookieJar(), trust_env=False)
+        return aiohttp.ClientSession(
+            connector=aiohttp.TCPConnector(ssl=self._context, resolver=_Resolver(self, limit)),
+            cookie_jar=aiohttp.DummyCookieJar(),
+            response_class=_Response,
+            trust_env=False,
+        )
+
+
+class _Response(aiohttp.ClientResponse):
+    """A response without words beside its status: where they are no UTF-8, httpx-aiohttp fails over them (0.2.0)."""
+
+    async def start(self, connection: Connection) -> aiohttp.ClientResponse:
+        """The response with its headers."""
+        await super().start(connection)
+        self.reason = None
+        return self
 
 
 class _Resolver(AbstractResolver):
