@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import gzip
 import json
+import logging
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -597,6 +598,52 @@ def test_wrong_password_is_told() -> None:
     assert "password are wrong" in str(error) and "p4ssw0rd" not in str(error)
 
 
+def test_a_wrong_password_is_not_tried_for_every_item() -> None:
+    """To be refused again and again locks accounts: a token server that said no is not asked again for a repository."""
+    asked: list[str] = []
+
+    def handler(request: httpx.Request) -> httpx.Response:
+        if request.url.path != "/token":
+            return Tokens()(request)
+        asked.append(request.url.params["scope"])
+        return httpx.Response(401)
+
+    items = [Request(f"{BASE}/v2/a/{name}/{n}", scope=f"repository:a/{name}:pull") for name in "bc" for n in range(20)]
+    with mocked(handler, credentials={"registry.r.example": SECRET}) as client:
+        assert {kind(answer.error) for answer in client.fetch(items)} == {"unauthorized"}
+    assert sorted(asked) == ["repository:a/b:pull", "repository:a/c:pull"]
+
+
+def test_scope_and_service_are_texts_of_a_query() -> None:
+    """Whatever a challenge or a name holds, it adds no parameter and changes no address (RFC 3986 section 2)."""
+    tokens = Tokens(realm="https://auth.r.example/token?tenant=1&x=%20")
+
+    def handler(request: httpx.Request) -> httpx.Response:
+        reply = tokens(request)
+        text = reply.headers.get("www-authenticate", "").replace("s, with comma", "s&account=root#/../?é")
+        return httpx.Response(reply.status_code, headers={"www-authenticate": text.encode()}, content=reply.content)
+
+    scope = "repository:a/b&scope=registry:catalog:*#:pull"
+    with mocked(handler) as client:
+        assert client.answer(Request(f"{BASE}/v2/a/b/x", scope=scope)).error is None
+    (asked,) = tokens.asked
+    assert (asked.url.host, asked.url.path, asked.url.fragment) == ("auth.r.example", "/token", "")
+    assert sorted(asked.url.params.multi_items())[1:] == [
+        ("service", "s&account=root#/../?é"),
+        ("tenant", "1"),
+        ("x", " "),
+    ]
+    assert asked.url.params.get_list("scope") == [scope]
+
+
+def test_two_scopes_are_two_parameters() -> None:
+    """A challenge's scope may hold several, with blanks between."""
+    tokens = Tokens()
+    with mocked(tokens) as client:
+        assert client.answer(Request(f"{BASE}/v2/a/b/x", scope="repository:a/b:pull repository:c/d:pull")).error is None
+    assert tokens.asked[0].url.params.get_list("scope") == ["repository:a/b:pull", "repository:c/d:pull"]
+
+
 def test_basic_is_for_its_own_host_only(server: Faulty, other: Faulty) -> None:
     """A registry without credentials of its own gets none of another's."""
     for faulty in (server, other):
@@ -898,6 +945,24 @@ def test_a_dead_registry_is_pinged_once(sleeps: Sleeps) -> None:
         assert client.requests == 4
 
 
+@pytest.mark.parametrize(
+    "realm", ["http://registry.r.example:81/token", "http://127.0.0.1:5001/token", "http://10.0.0.1/token"]
+)
+def test_a_token_server_in_the_clear(realm: str) -> None:
+    """Where the registry itself is in the clear, so may be one on the same host; no other, and none after TLS."""
+    for base, credentials in (("http://registry.r.example", SECRET), (BASE, None), (BASE, SECRET)):
+        hosts: list[str] = []
+
+        def handler(request: httpx.Request, hosts: list[str] = hosts) -> httpx.Response:
+            hosts.append(str(request.url.copy_with(query=None)))
+            return Tokens(realm)(request)
+
+        given = {"registry.r.example": credentials} if credentials else {}
+        with mocked(handler, credentials=given, plain_http=base.startswith("http:")) as client:
+            client.answer(Request(f"{base}/v2/a/b/x", scope="repository:a/b:pull"))
+        assert (realm in hosts) == (base in realm)
+
+
 def test_secrets_are_not_shown() -> None:
     """Neither repr nor redacted URLs hold a secret."""
     assert not any("p4ssw0rd" in repr(credentials) for credentials in (SECRET, IDENTITY, TOKEN))
@@ -983,6 +1048,40 @@ def test_pages_are_counted() -> None:
     with mocked(handler, limits=Limits(pages=5)) as client:
         pages = list(client.pages(Request("https://r.example/")))
     assert [kind(page.error) for page in pages] == [None] * 4 + ["bad-response"]
+
+
+def test_warnings_are_said_once_and_change_nothing() -> None:
+    """Only what the specification calls a warning, without what a terminal would obey, and not without end."""
+    said: list[str] = []
+    handler = logging.Handler()
+    handler.emit = lambda record: said.append(record.getMessage())  # type: ignore[method-assign]
+    logger = logging.getLogger("imglab")
+    before = logger.level
+    logger.addHandler(handler)
+    logger.setLevel(logging.INFO)
+    values = [
+        '299 - "use \\"v2\\" \x9b2J"',
+        '199 - "other"',
+        '299 - "unended',
+        "299 - bare",
+        '299 r.example "' + "x" * 400 + '"',
+    ]
+    numbers = iter(range(10_000))
+
+    def warning(request: httpx.Request) -> httpx.Response:
+        texts = values if request.url.path == "/x" else [f'299 - "{next(numbers)}"'] * 2
+        return httpx.Response(200, content=b"ok", headers=[("warning", text.encode("latin-1")) for text in texts])
+
+    try:
+        with mocked(warning) as client:
+            for _ in range(3):
+                assert client.answer(Request("https://r.example/x")).body == b"ok"
+            assert said == ['r.example warns: use "v2" ?2J', "r.example warns: " + "x" * 300]
+            assert all(client.answer(Request("https://r.example/y")).error is None for _ in range(100))
+            assert len(said) == 20
+    finally:
+        logger.removeHandler(handler)
+        logger.setLevel(before)
 
 
 def test_a_fault_in_a_callback_reaches_the_caller() -> None:
