@@ -190,9 +190,13 @@ def test_a_list_of_tags_is_counted() -> None:
     assert len(registry.seen) == 3
     paged = httpx.Response(200, json={"tags": ["1"]}, headers={"link": '</v2/team/app/tags/list?last=1>; rel="next"'})
     steps = examined("registry.r.example/team/app", Registry(answer=paged))
-    assert "1 tags and more pages of them" in steps["content"].seen
+    assert "1 tag and more pages of them" in steps["content"].seen
     assert "at least 3 requests" in steps["cost"].seen
     assert "(all tags)" in steps["reference"].seen
+    signed = httpx.Response(200, json={"tags": ["1", f"sha256-{'a' * 64}.sig"]})
+    steps = examined("registry.r.example/team/app", Registry(answer=signed))
+    assert "2 tags, of which 1 are of signatures and the like" in steps["content"].seen
+    assert "a snapshot sends 3 requests" in steps["cost"].seen
 
 
 def test_the_registrys_own_history_is_named() -> None:
@@ -469,6 +473,13 @@ def test_redirects_to_another_host_are_named() -> None:
     assert "after a redirect to mirror.example" in steps["registry"].seen
     assert "after a redirect to mirror.example" in steps["rights"].seen
     assert "not sent, since none are wanted" in steps["credentials"].seen
+
+    def asking(request: httpx.Request) -> httpx.Response:
+        is_there = request.url.host == "mirror.example"
+        return httpx.Response(401, headers={"www-authenticate": BASIC}) if is_there else handler(request)
+
+    step = examined(REFERENCE, asking, credentials=SECRET)["registry"]
+    assert step.outcome == "problem" and "after a redirect to mirror.example, where a login is wanted" in step.seen
 
 
 # --- credentials -----------------------------------------------------------------------------------------------------

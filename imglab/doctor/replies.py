@@ -9,7 +9,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
-from fnmatch import fnmatchcase
 from typing import Any
 
 from imglab import oci
@@ -71,6 +70,8 @@ def _challenge_step(visit: Visit, seen: str) -> Step:
     names = visit.said(", ".join(challenges), 60)
     if names:
         return Step("registry", "problem", f"{seen}; it wants {names}", "imglab speaks Basic and Bearer only")
+    if _elsewhere(visit, visit.pings):
+        return Step("registry", "problem", f"{seen}, where a login is wanted", "use the name of that host instead")
     return Step("registry", "problem", f"{seen}, without saying how to log in", "ask whoever runs it")
 
 
@@ -328,9 +329,11 @@ def _tags_step(visit: Visit) -> Step:
         tags = listed(visit)
     except ParseError as error:
         return Step("content", "problem", visit.said(error, 200), "no registry answers there: check the name")
-    seen = f"{tags.count:,} tags{'' if tags.is_whole else ' and more pages of them'}"
+    seen = f"{tags.count:,} {'tag' if tags.count == 1 else 'tags'}{'' if tags.is_whole else ' and more pages of them'}"
     if visit.target.glob:
         seen += f", of which {tags.wanted:,} match {visit.target.glob}"
+    elif tags.wanted < tags.count:
+        seen += f", of which {tags.count - tags.wanted:,} are of signatures and the like"
     if not tags.wanted and tags.is_whole:
         return Step("content", "warning", seen, "there is nothing to observe: check the name and the pattern")
     return Step("content", "ok", f"{seen}; no pull was spent")
@@ -348,9 +351,8 @@ class Listed:
 def listed(visit: Visit) -> Listed:
     """What the list of tags holds that came. Raises ParseError."""
     tags = parse_tags(visit.answer.body, source="the list of tags")
-    glob = visit.target.glob
-    wanted = sum(fnmatchcase(tag, glob) for tag in tags) if glob else len(tags)
-    return Listed(len(tags), wanted, next_link(visit.answer.headers.get("link", "")) is None)
+    wanted = visit.target.choice.choose(tags)
+    return Listed(len(tags), len(wanted), next_link(visit.answer.headers.get("link", "")) is None)
 
 
 # --- limits and clocks -----------------------------------------------------------------------------------------------

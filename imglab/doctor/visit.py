@@ -74,9 +74,10 @@ class Visit:
 
     @property
     def challenges(self) -> dict[str, dict[str, str]]:
-        """How the registry wants to be logged in to, by scheme in lower case."""
-        values = [self.pings[-1].headers.get("www-authenticate", "")] if self.pings else []
-        return parse_challenges(values)
+        """How the registry wants to be logged in to, by scheme in lower case; another host's wishes do not count."""
+        if not self.pings or _host(self.pings[-1].url) != _host(self.pings[0].url):
+            return {}
+        return parse_challenges([self.pings[-1].headers.get("www-authenticate", "")])
 
     @property
     def status(self) -> int | None:
@@ -153,6 +154,11 @@ def _sorted(exchanges: Iterable[Exchange], question: str) -> Iterator[tuple[str,
             purpose = "ping" if path == "/v2/" else "asked" if path == _path(question) else "token"
         is_redirect = exchange.status in _REDIRECTS
         yield purpose, exchange
+
+
+def _host(url: str) -> str:
+    """With the scheme and the port."""
+    return "/".join(url.split("/", 3)[:3])
 
 
 def _path(url: str) -> str:
