@@ -129,7 +129,8 @@ def snapshot(
     registry: Registry, *texts: str, known: Journal | None = None, counts: Counts | None = None, **options: Any
 ) -> list[Record]:
     targets = [Target.parse(text) for text in texts]
-    with Client(transport=httpx.MockTransport(registry), sleep=no_sleep, limits=Limits(tries=2)) as client:
+    transport = httpx.MockTransport(registry)
+    with Client(transport=transport, sleep=no_sleep, now=lambda: NOON, limits=Limits(tries=2)) as client:
         return list(collect(targets, client, known or Journal(), now=lambda: NOON, counts=counts, **options))
 
 
@@ -466,6 +467,102 @@ def test_progress_is_told(registry: Registry) -> None:
     snapshot(registry, "r.example/team/app", progress=lambda *parts: told.append(parts))
     assert ("tags", 5, 5) in told
     assert told[-1][0] == "documents" and told[-1][1] == told[-1][2]
+
+
+# --- limits ----------------------------------------------------------------------------------------------------------
+
+
+class Limited(Registry):
+    """A registry that counts GET of manifests as Docker Hub does, and refuses them when none are left."""
+
+    def __init__(self, pulls: int, *, is_silent: bool = False) -> None:
+        super().__init__()
+        self.pulls = pulls
+        self._is_silent = is_silent
+
+    def __call__(self, request: httpx.Request) -> httpx.Response:
+        reply = super().__call__(request)
+        if "/manifests/" not in request.url.path:
+            return reply
+        self.pulls -= request.method == "GET"
+        if self.pulls < 0 and request.method == "GET":
+            return httpx.Response(429, content=b"You have reached your unauthenticated pull rate limit.")
+        told = {"ratelimit-remaining": f"{self.pulls};w=21600", "ratelimit-limit": "100;w=21600"}
+        reply.headers.update({} if self._is_silent else told)
+        return reply
+
+    def fill(self, tags: int) -> None:
+        """Tags of two platforms each: three pulls and two blobs for each tag."""
+        for number in range(tags):
+            images = [self.image(f"{architecture}{number}") for architecture in ("amd64", "arm64")]
+            self.tag(f"t{number:03}", self.index(*images))
+
+
+def test_a_limit_of_pulls_is_one_failure_and_the_next_run_goes_on() -> None:
+    """Every tag is observed, pulls end at the reserve, one row says when to resume; nothing is fetched twice."""
+    registry, told, rows = Limited(0), list[Record](), list[list[Failure]]()
+    registry.fill(40)
+    for _ in range(3):
+        registry.pulls, counts = 60, Counts()
+        records = snapshot(registry, "r.example/team/app", known=Journal(told), counts=counts)
+        told += records
+        assert len([tag for tag in of(TagObservation, records) if tag.digest]) == 40
+        rows.append(of(Failure, records))
+        assert counts.failures == len(rows[-1])
+    assert [len(found) for found in rows] == [1, 1, 0]
+    assert (len(of(Manifest, told)), len(of(Config, told)), registry.pulls) == (3 * 40, 2 * 40, 60 - 20)
+    assert set(registry.fetched().values()) == {1}
+    (row,) = rows[0]
+    assert (row.locator, row.kind, row.status, row.is_temporary) == ("r.example", "rate-limited", None, True)
+    assert row.message == (
+        "r.example: 70 documents left to a later run: r.example counts pulls, and 10 pulls are left there of 100 in "
+        "6 hours, which are kept (--reserve 10): resume after 2026-01-01 18:00:00 UTC"
+    )
+
+
+def test_pulls_that_are_used_up_are_one_failure() -> None:
+    """Nobody said so before: the first refusals end it, HEADs go on, the row has the registry's status."""
+    registry = Limited(0, is_silent=True)
+    registry.fill(200)
+    records = snapshot(registry, "r.example/team/app")
+    assert [(row.locator, row.kind, row.status) for row in of(Failure, records)] == [("r.example", "rate-limited", 429)]
+    assert len([tag for tag in of(TagObservation, records) if tag.digest]) == 200
+    assert sum(method == "GET" and "/manifests/" in path for method, path in registry.asked) <= 16
+
+
+def test_a_registry_that_is_to_be_left_alone_is_one_failure(registry: Registry) -> None:
+    """Tags of a complete listing that are not looked up for that are there all the same; other registries go on."""
+    listed = {f"t{number}": registry.tags["team/app"]["latest"] for number in range(300)}
+    registry.tags["team/app"] = listed
+    registry.page = lambda request, repository, tags: httpx.Response(200, json={"tags": tags})  # type: ignore[method-assign]
+
+    def busy(request: httpx.Request) -> httpx.Response:
+        is_tag = request.url.host == "r.example" and "/manifests/t" in request.url.path
+        return httpx.Response(503, headers={"retry-after": "7200"}) if is_tag else registry(request)
+
+    with Client(transport=httpx.MockTransport(busy), sleep=no_sleep, now=lambda: NOON) as client:
+        targets = [Target.parse(text) for text in ("r.example/team/app", "other.example/team/app")]
+        records = list(collect(targets, client, Journal(), now=lambda: NOON))
+    (row,) = of(Failure, records)
+    assert (row.locator, row.kind, row.status) == ("r.example", "server-error", 503)
+    assert row.message.startswith("r.example: 300 tags left to a later run: ")
+    assert "resume after 2026-01-01 14:00:00 UTC" in row.message
+    seen = Counter((tag.repository, tag.digest is None) for tag in of(TagObservation, records))
+    assert seen == {("r.example/team/app", True): 300, ("other.example/team/app", False): 300}
+
+
+@pytest.mark.parametrize("most", [1, 2, 5, 9, 13, 15])
+def test_a_run_of_few_requests_is_cut_short_in_order(registry: Registry, most: int) -> None:
+    """Wherever the limit strikes: what came is kept, listings that broke off say so, one row tells what is left."""
+    with Client(transport=httpx.MockTransport(registry), limits=Limits(requests=most)) as client:
+        records = list(collect([Target.parse("r.example/team/app")], client, Journal(), now=lambda: NOON))
+    assert len(registry.asked) == most
+    (row,) = of(Failure, records)
+    assert (row.locator, row.kind, row.is_temporary) == ("r.example", "request-limit", True)
+    assert f"this run may send {most} requests" in row.message
+    assert [listing.is_complete for listing in of(Listing, records)] == ([most >= 4] if most > 1 else [])
+    absent = [tag for tag in of(TagObservation, records) if tag.is_absent]
+    assert absent == []
 
 
 # --- real connections ------------------------------------------------------------------------------------------------
