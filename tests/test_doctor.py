@@ -402,6 +402,7 @@ def test_silence_ends_in_time(silent: str, link: doctor.Link, name: str) -> None
     assert time.monotonic() - began < 3
     assert outcomes(steps, "problem").keys() >= {name}
     assert "0.3 s" in steps[name].seen
+    assert "none are wanted" not in steps["credentials"].seen
     assert doctor.SECONDS < 30
 
 

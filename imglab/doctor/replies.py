@@ -126,7 +126,8 @@ def credentials_step(visit: Visit, trouble: ImglabError | None, anonymous: Visit
 def _missing_step(visit: Visit) -> Step:
     if visit.status in {401, 403} or _last(visit.tokens, 401, 403):
         return Step("credentials", "problem", "missing: none were given", host_of(_registry(visit)).login)
-    if not visit.challenges:
+    is_open = visit.pings and visit.pings[-1].status is not None and not visit.challenges
+    if is_open:
         return Step("credentials", "ok", "none were given, and none are wanted")
     return Step("credentials", "ok", "none were given" + (", and none are needed" if visit.status == 200 else ""))
 
