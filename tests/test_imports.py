@@ -12,13 +12,14 @@ PACKAGE = Path(__file__).parent.parent / "imglab"
 ROWS = {
     **dict.fromkeys(["errors"], 0),
     **dict.fromkeys(["records", "steps"], 1),
-    **dict.fromkeys(["journal", "oci", "http", "gitlog", "progress"], 2),
+    **dict.fromkeys(["journal", "oci", "http", "credentials", "gitlog", "progress"], 2),
     **dict.fromkeys(["store", "sources"], 3),
     **dict.fromkeys(["charts", "queries", "render", "runs", "snapshot", "imports", "data"], 4),
     **dict.fromkeys(["output", "ask", "report", "demo", "commands", "cli"], 5),
 }
 BESIDE = {  # within a row: who may import whom
     "journal": set(),
+    "credentials": {"http", "oci"},
     "data": set(),
     "render": {"queries"},
     "snapshot": {"runs"},
