@@ -34,7 +34,7 @@ from typing import IO, Any
 
 from imglab.errors import ParseError, SourceError
 from imglab.http import MEBIBYTE, Credentials
-from imglab.oci import DOCKER_HUB, Reference
+from imglab.oci import DOCKER_HUB
 
 SECONDS = 20.0  # that a helper may take
 _FILE_LIMIT = 4 * MEBIBYTE
@@ -52,19 +52,20 @@ Ask = Callable[[str, str], Credentials | None]  # a helper by its name, about an
 
 
 def find_all(
-    repositories: Iterable[Reference], *, environment: Mapping[str, str], home: Path, seconds: float = SECONDS
+    names: Iterable[str], *, environment: Mapping[str, str], home: Path, seconds: float = SECONDS
 ) -> dict[str, Credentials]:
     """
-    The credentials of each of *repositories* that has any, by its canonical name.
+    The credentials for each of *names* that has any: registries, or repositories by their canonical names.
 
     No helper is asked twice about one address. Raises as `find` does.
     """
     ask = functools.cache(functools.partial(ask_helper, environment=environment, seconds=seconds))
-    found = {
-        repository.repository: find(repository.registry, repository.path, environment=environment, home=home, ask=ask)
-        for repository in repositories
-    }
-    return {repository: credentials for repository, credentials in found.items() if credentials}
+    found: dict[str, Credentials] = {}
+    for name in sorted(names):
+        registry, _, path = name.partition("/")
+        if credentials := find(registry, path, environment=environment, home=home, ask=ask):
+            found[name] = credentials
+    return found
 
 
 def find(
@@ -274,8 +275,10 @@ def ask_helper(
 
 
 def _no_answer(program: str, address: str, reason: str) -> SourceError:
-    text = f"{program} gives no credentials for {address}: {reason}; put that right, or give --username and "
-    return SourceError(text + "--password-stdin", kind="credentials")
+    text = f"{program} gives no credentials for {address}: {reason}; put that right, give --username and "
+    return SourceError(
+        text + "--password-stdin, or set REGISTRY_AUTH_FILE=/dev/null to ask without", kind="credentials"
+    )
 
 
 def _located(program: str, environment: Mapping[str, str]) -> str:

@@ -17,7 +17,6 @@ from hypothesis import strategies as st
 from imglab.credentials import Ask, ask_helper, files, find, find_all
 from imglab.errors import ImglabError, ParseError, SourceError
 from imglab.http import Client, Credentials, Request
-from imglab.oci import Reference
 
 SECRET = "p4ssw0rd:with,colons"
 HUB = "https://index.docker.io/v1/"
@@ -409,9 +408,10 @@ def test_a_helper_is_asked_once_in_a_run(machine: Machine) -> None:
     """However many repositories there are; namespaces are told apart all the same."""
     machine.knows("vault", **{"ghcr.io": ("vault", SECRET)})
     machine.keep({"credsStore": "vault", "auths": {"quay.io/a": basic("a"), "quay.io/b": basic("b")}})
-    names = ["ghcr.io/x/1", "ghcr.io/x/2", "quay.io/a/1", "quay.io/b/1", "quay.io/c/1"]
-    found = find_all(map(Reference.parse, names), environment=machine.environment, home=machine.home)
+    names = ["ghcr.io/x/1", "ghcr.io/x/2", "ghcr.io", "quay.io/a/1", "quay.io/b/1", "quay.io/c/1"]
+    found = find_all(names, environment=machine.environment, home=machine.home)
     assert {name: credentials.username for name, credentials in found.items()} == {
+        "ghcr.io": "vault",
         "ghcr.io/x/1": "vault",
         "ghcr.io/x/2": "vault",
         "quay.io/a/1": "a",
@@ -542,8 +542,7 @@ def test_an_identity_token_of_a_helper_opens_a_registry(machine: Machine) -> Non
         server.on("/v2/team/app/tags/list", reply(200, b"{}"))
         machine.knows("vault", **{server.registry: ("<token>", SECRET)})
         machine.keep({"credsStore": "vault"})
-        repository = Reference.parse(f"{server.registry}/team/app")
-        found = find_all([repository], environment=machine.environment, home=machine.home)
+        found = find_all([f"{server.registry}/team/app"], environment=machine.environment, home=machine.home)
         url = f"{server.url}/v2/team/app/tags/list"
         with Client(credentials=found) as client:
             assert client.answer(Request(url, scope="repository:team/app:pull")).error is None
