@@ -293,7 +293,15 @@ def _add_render(parsers: Parsers) -> None:
     )
     tags_history.add_argument("repository", metavar="REPOSITORY", help="cgr.dev/chainguard/python, ghcr.io/owner/name")
     tags_history.set_defaults(run=commands.render_tags_history)
-    for page in (repo_info, tags_history):
+    supported_tags = pages.add_parser(
+        "supported-tags",
+        help="the lists of a repository's tags, with links to what they are built from",
+        description="Write the Markdown lists of a repository's tags as the READMEs of docker-library/docs have them: "
+        "those that a manifest file or README names, with links, or else those that a registry had.",
+    )
+    supported_tags.add_argument("repository", metavar="REPOSITORY", help="python, ghcr.io/owner/name")
+    supported_tags.set_defaults(run=commands.render_supported_tags)
+    for page in (repo_info, tags_history, supported_tags):
         page.add_argument("--at", type=_time, metavar="TIME", help="the page as it stood then (default: the newest)")
         page.add_argument("--out", type=Path, metavar="FILE", help="write there instead of to standard output")
 

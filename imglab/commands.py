@@ -134,6 +134,16 @@ def render_tags_history(options: argparse.Namespace) -> int:
     return GOOD
 
 
+def render_supported_tags(options: argparse.Namespace) -> int:
+    """The lists of a repository's tags, as they stood at a time."""
+    from imglab import render
+    from imglab.data import open_store
+
+    with open_store(options.data) as store:
+        _write_page(render.supported_tags(store, options.repository, at=options.at), options.out)
+    return GOOD
+
+
 def _write_page(text: str, out: Path | None) -> None:
     """*text* byte for byte to the file *out*, or to standard output."""
     from imglab.errors import UsageError
