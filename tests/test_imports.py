@@ -11,7 +11,7 @@ import pytest
 PACKAGE = Path(__file__).parent.parent / "imglab"
 ROWS = {
     **dict.fromkeys(["errors"], 0),
-    **dict.fromkeys(["records", "steps"], 1),
+    **dict.fromkeys(["records", "steps", "tar"], 1),
     **dict.fromkeys(["journal", "oci", "http", "credentials", "gitlog", "progress"], 2),
     **dict.fromkeys(["store", "sources"], 3),
     **dict.fromkeys(["charts", "queries", "render", "runs", "snapshot", "imports", "data"], 4),
