@@ -177,7 +177,11 @@ def _add_connection(command: argparse.ArgumentParser) -> None:
     command.add_argument("--tags", metavar="GLOB", help="only tags that match, such as 3.*")
     command.add_argument("--concurrency", type=_positive, default=16, metavar="N", help="requests at a time (16)")
     command.add_argument("--plain-http", action="store_true", help="no TLS (automatic for loopback)")
-    command.add_argument("--username", help="user name for the registry; the password comes from --password-stdin")
+    command.add_argument(
+        "--username",
+        help="user name for the registry (default: what docker, podman or skopeo login keep); the password comes from "
+        "--password-stdin",
+    )
     command.add_argument("--password-stdin", action="store_true", help="read the password from standard input")
     command.add_argument("--ca-cert", type=Path, metavar="FILE", help="trust this certificate authority")
     command.add_argument("--insecure", action="store_true", help="do not verify certificates")

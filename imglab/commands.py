@@ -234,7 +234,7 @@ def snapshot(options: argparse.Namespace) -> int:
     from imglab.sources.registry import Target
 
     targets = [Target.parse(text, options.tags) for text in options.references]
-    client = _client(options, _credentials(options, {target.reference.registry for target in targets}))
+    client = _client(options, _credentials(options, {target.reference.repository for target in targets}))
     platforms = [Platform.parse(text) for text in options.platform or ()]
     with reporting(quiet=options.quiet) as progress:
         outcome = snapshot.snapshot(data_folder(options.data), targets, client, platforms=platforms, progress=progress)
@@ -252,8 +252,8 @@ def backfill(options: argparse.Namespace) -> int:
     window = Window(options.since, options.until)
     asked = plan((Target.parse(text, options.tags) for text in options.references), options.history_api, window)
     check_username(asked, options.username)
-    hosts = {api_host(target.reference.registry) for targets in asked.values() for target in targets}
-    credentials = _credentials(options, hosts)
+    registries = {target.reference.registry for targets in asked.values() for target in targets}
+    credentials = {api_host(name): secret for name, secret in _credentials(options, registries).items()}
     codes = []
     for api, targets in asked.items():
         client = _client(options, credentials)
@@ -277,18 +277,30 @@ def _client(options: argparse.Namespace, credentials: dict[str, Credentials]) ->
     )
 
 
-def _credentials(options: argparse.Namespace, registries: set[str]) -> dict[str, Credentials]:
-    """The user's name and password, for the one registry that is asked."""
+def _credentials(options: argparse.Namespace, names: set[str]) -> dict[str, Credentials]:
+    """The user's name and password for the one registry of *names*, or else what other tools keep for each of them."""
+    from imglab.credentials import find_all
     from imglab.errors import UsageError
     from imglab.http import Credentials
 
     if bool(options.username) != options.password_stdin:
         raise UsageError("--username and --password-stdin belong together")
     if not options.username:
-        return {}
+        return find_all(names, environment=os.environ, home=_home())
+    registries = {name.partition("/")[0] for name in names}
     if len(registries) != 1:
         raise UsageError("one user name is for one registry: give references of one registry at a time")
     return {registries.pop(): Credentials(options.username, sys.stdin.readline().rstrip("\r\n"))}
+
+
+def _home() -> Path:
+    """The user's home; for users who have none, a place with nothing below it."""
+    from pathlib import Path
+
+    try:
+        return Path.home()
+    except RuntimeError:
+        return Path(os.devnull)
 
 
 def import_documents(options: argparse.Namespace) -> int:

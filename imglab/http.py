@@ -771,7 +771,7 @@ def _judge(request: Request, reply: _Reply, credentials: Credentials | None) -> 
 
 _KINDS = {401: "unauthorized", 403: "denied", 404: "not-found", 408: "timeout", 429: "rate-limited"}
 _ADVICE = {
-    "unauthorized": "; log in with --username and --password-stdin, or check both",
+    "unauthorized": "; log in with docker, podman or skopeo, or with --username and --password-stdin, or check both",
     "denied": "; this user may not read it: ask its owner, or log in as another with --username and --password-stdin",
     "not-found": "; there is no such repository, tag or digest: check the name",
     "rate-limited": "; run again later, or log in with --username and --password-stdin for a higher limit",
