@@ -454,6 +454,17 @@ def test_plain_files(tmp_path: Path) -> None:
         assert store.sql("select distinct repository from tag_definition_interval").item() == "example.org/x/lantern"
 
 
+def test_builds_for_one_architecture(tmp_path: Path) -> None:
+    """Their README names the image, but lists tags of a repository of their own: that has to be named."""
+    note = b'# Note\n\nthis is the "per-architecture" repository for the `s390x` builds of lantern\n\n'
+    (tmp_path / "seed.txt").write_bytes(note + SHARED)
+    with pytest.raises(UsageError, match="none could be read"):
+        imports.import_documents(tmp_path / "data", "docs-readme", tmp_path / "seed.txt")
+    imports.import_documents(tmp_path / "data", "docs-readme", tmp_path / "seed.txt", repository="s390x/lantern")
+    with open_store(tmp_path / "data") as store:
+        assert store.sql("select distinct repository from tag_definition_interval").item() == "docker.io/s390x/lantern"
+
+
 @pytest.mark.parametrize(
     ("make", "words"),
     [
