@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import base64
 import json
+import os
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
 from urllib.parse import parse_qsl
 
 import pytest
-from command import Finished, imglab, lines, rows
+from command import Finished, arguments, environment, imglab, lines, rows
 from faulty import faulty_server, reply
 from population import PLATFORMS, image, index
 from registry import PASSWORD, USERNAME, Registry
+
+from imglab.credentials import find
 
 Keep = Callable[[object], Path]
 
@@ -70,9 +73,11 @@ def guarded(guarded_registry: Registry) -> str:
 
 
 def assert_secret(data: Path, done: Finished, secret: str) -> None:
-    """Neither the output nor any file below *data* holds *secret*, plain or as it is sent."""
+    """Neither the output, any file below *data* nor any text in the journal holds *secret*, plain or as it is sent."""
+    tables = ("run", "failure") if (data / "journal").exists() else ()
+    texts = [repr(rows(data, f"select * from journal.{table}")) for table in tables]  # files are compressed
     for form in (secret, entry(password=secret)["auth"].rstrip("=")):
-        assert form not in done.out + done.err
+        assert form not in "".join([done.out, done.err, *texts])
         assert not [path for path in data.rglob("*") if path.is_file() and form.encode() in path.read_bytes()]
 
 
@@ -149,8 +154,6 @@ def test_what_is_kept_wrongly_ends_a_command_at_once(
 
 def said_with_trace(data: Path, *command: str) -> Finished:
     """How a command ends that may tell a trace, as --verbose asks it to."""
-    from command import arguments, environment
-
     done = subprocess.run(
         arguments(data, *command), capture_output=True, encoding="utf-8", env=environment(), timeout=120, check=False
     )
@@ -200,10 +203,6 @@ def test_what_skopeo_keeps_opens_a_registry(
 @pytest.mark.skopeo
 def test_the_same_user_is_found_as_by_skopeo(tmp_path: Path, helper: Callable[[str], Path]) -> None:
     """For every way to write a key, the longest namespace, and a helper."""
-    import os
-
-    from imglab.credentials import find
-
     helper(answer("vault", "x"))
     keys = ("quay.io", "quay.io/team", "quay.io/team/app", "https://gcr.io/v2/", "http://localhost:5000", "r.io:443")
     keys += ("https://index.docker.io/v1/", "ghcr.io", "https://https.io/team", "evil.io/r.io")
@@ -213,10 +212,10 @@ def test_the_same_user_is_found_as_by_skopeo(tmp_path: Path, helper: Callable[[s
     asked = "quay.io quay.io/team quay.io/team/app quay.io/team/app/x quay.io/team/application quay.io/teams gcr.io"
     asked += " gcr.io/x/y localhost:5000/x localhost localhost:5001 r.io r.io:443 docker.io docker.io/library/python"
     asked += " ghcr.io ghcr.io/x https.io/team https.io/other evil.io"
-    environment = {**os.environ, "REGISTRY_AUTH_FILE": str(path)}
+    here = {**os.environ, "REGISTRY_AUTH_FILE": str(path)}
     for name in asked.split():
         command = ["skopeo", "login", "--get-login", name]
-        told = subprocess.run(command, capture_output=True, encoding="utf-8", env=environment, timeout=60, check=False)
+        told = subprocess.run(command, capture_output=True, encoding="utf-8", env=here, timeout=60, check=False)
         registry, _, namespace = name.partition("/")
-        found = find(registry, namespace, environment=environment, home=tmp_path)
+        found = find(registry, namespace, environment=here, home=tmp_path)
         assert (found.username if found else "") == told.stdout.strip(), name
