@@ -12,7 +12,7 @@ PACKAGE = Path(__file__).parent.parent / "imglab"
 ROWS = {
     **dict.fromkeys(["errors"], 0),
     **dict.fromkeys(["records", "steps", "tar"], 1),
-    **dict.fromkeys(["journal", "oci", "http", "credentials", "gitlog", "progress"], 2),
+    **dict.fromkeys(["journal", "oci", "http", "credentials", "gitlog", "progress", "archive"], 2),
     **dict.fromkeys(["store", "sources"], 3),
     **dict.fromkeys(["charts", "queries", "render", "runs", "snapshot", "imports", "data"], 4),
     **dict.fromkeys(["output", "ask", "report", "demo", "commands", "cli"], 5),
@@ -40,6 +40,7 @@ HOMES = {
         *("output", "ask", "report", "demo", "commands"),
     },
     "rich": {"output", "progress"},
+    "backports": {"archive"},
 }
 MODULES = sorted(path for path in PACKAGE.rglob("*.py") if path.name != "__init__.py" or path.parent != PACKAGE)
 
