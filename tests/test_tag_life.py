@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Iterable
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+import polars as pl
 import pytest
 from made import REPOSITORY, commit, day, defined, definition, digest, image, index, seen
 
-from imglab import ask, queries
+from imglab import ask, charts, imports, queries
 from imglab.errors import UsageError
 from imglab.journal import Journal
 from imglab.records import DocumentVersion, Listing, Record
@@ -424,3 +425,39 @@ def test_tags_that_only_documents_name_are_known(tmp_path: Path) -> None:
     assert ask.answer("tag_history", {"repository": REPOSITORY, "tag": "latest"}, data=tmp_path).is_empty()
     with pytest.raises(UsageError, match="no tag latst in the store; it has 1, among them latest"):
         ask.answer("tag_sources", {"repository": REPOSITORY, "tag": "latst"}, data=tmp_path)
+
+
+@pytest.fixture(scope="session")
+def years(real_data: Path, tmp_path_factory: pytest.TempPathFactory) -> Store:
+    """Ten images of official-images, 2013 to 2026."""
+    data = tmp_path_factory.mktemp("years")
+    imports.import_documents(data, "official-images", real_data / "official-images.bundle")
+    return Store(data)
+
+
+@pytest.mark.real_history
+@pytest.mark.parametrize("name", ["tag_lifetimes", "architecture_support", "aliases", "tag_sources", "update_gaps"])
+@pytest.mark.parametrize("given", [{}, {"tag": "latest"}, {"tag": "8*"}], ids=str)
+def test_real_answers_can_be_drawn(years: Store, name: str, given: dict[str, str]) -> None:
+    """Of the largest history, whole, of a tag or of some: charts take what questions answer, in their order."""
+    frame = getattr(queries, name)(years, repository="openjdk", **given)
+    chart = charts.specification(getattr(charts, name)(frame))
+    assert "openjdk" in charts.title_of(chart) or frame.is_empty()
+    assert sum(map(len, chart["datasets"].values())) <= charts.MAX_ROWS
+
+
+@pytest.mark.real_history
+def test_the_real_history_of_python(years: Store) -> None:
+    """Figures that were counted otherwise: tags ever and now, platforms, and the newest build."""
+    lives = queries.tag_lifetimes(years, repository="python")
+    assert (lives.height, lives["ended_at"].null_count(), lives["return_count"].sum()) == (3_914, 150, 91)
+    platforms = queries.architecture_support(years, repository="python").filter(pl.col("valid_to").is_null())
+    assert platforms["last_all_tag_count"].unique().to_list() == [150]
+    assert platforms.height == 10
+    after = datetime(2026, 8, 20, tzinfo=UTC)
+    latest = queries.tag_sources(years, repository="python", tag="latest", at=after).row(0, named=True)
+    built = "228f71e70a42ba9f9a092321b971031603bb88ff"
+    assert latest["url"] == f"https://github.com/docker-library/python/blob/{built}/3.14/trixie/Dockerfile"
+    names = queries.aliases(years, repository="python", tag="latest")
+    assert names["tag"].to_list() == ["latest", "3", "3.14", "3.14.7"]
+    assert queries.update_gaps(years, repository="python")["move_count"].sum() > 18_000
