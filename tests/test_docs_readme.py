@@ -193,6 +193,7 @@ def test_equal_entries_are_one_object() -> None:
             ("https://git.launchpad.net/a/+oci/b", A, "oci", "index.json"),
         ),
         ("https://git.launchpad.net/a/tree/f?h=x", ("https://git.launchpad.net/a", "x", ".", "f")),
+        ("https://[git/a/tree/f?h=x#y", ("https://[git/a", "x", ".", "f")),
         ("https://example.org/somewhere", (None, None, None, None)),
         ("#anchor", (None, None, None, None)),
     ],
@@ -218,6 +219,13 @@ def test_a_section_that_lists_none(words: str) -> None:
     text = f"# Supported tags and respective `Dockerfile` links\n\n{words}\n\n# Quick reference (cont.)\n\n"
     text += "-\t**Supported architectures**: (x)  \n\t**No supported architectures**\n"
     assert parsed(text.encode()) == Library("empty", (), (), ())
+
+
+def test_the_last_line_may_lack_its_end() -> None:
+    """What stands in it counts as a whole."""
+    body = readme(f"1 {A}", architectures="`amd64`, `s390x`")
+    assert parsed(body.removesuffix(b"\n")).architectures == parsed(body).architectures == ("amd64", "s390x")
+    assert parsed(body[: body.index(b"\n\t`amd64`")]).defects[0].line == 7
 
 
 def test_line_ends_of_windows() -> None:

@@ -35,7 +35,7 @@ import re
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from typing import NamedTuple
-from urllib.parse import parse_qs, unquote, urlsplit
+from urllib.parse import parse_qs, unquote
 
 from imglab.errors import ParseError, UsageError
 from imglab.gitlog import Change, Documents
@@ -97,12 +97,12 @@ def _architectures(text: str, defects: list[Defect]) -> tuple[str, ...] | None:
     at = text.find(_ARCHITECTURES)
     if at < 0:
         return None
-    start = text.find("\n", at) + 1 or len(text)
-    line = text[start : text.find("\n", start)]
+    _, end, rest = text[at:].partition("\n")
+    line, _, _ = rest.partition("\n")
     found = tuple(_ARCHITECTURE.findall(line))
     if found or line.strip().startswith("**"):
         return found
-    defects.append(Defect(text.count("\n", 0, start) + 1, "it should name the supported architectures"))
+    defects.append(Defect(text.count("\n", 0, at) + 1 + len(end), "it should name the supported architectures"))
     return None
 
 
@@ -212,7 +212,7 @@ def _build(url: str, path: str | None) -> Build:
         repository, (commit, path) = match[1], _commit_and_path(match[2], path)
     elif match := _TREE.fullmatch(url):
         repository, path = match[1], unquote(match[2])
-        query = parse_qs(urlsplit(url).query)
+        query = parse_qs(match[3].partition("#")[0])
         commit = next(iter(query.get("id") or query.get("h") or ()), None)
     if path is None:
         return Build((), repository, commit, None, None)
