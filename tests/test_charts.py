@@ -155,6 +155,7 @@ def aliases() -> pl.DataFrame:
     return made(
         {"repository": "docker.io/library/python", "at": START + 90 * DAY, "basis": "definition", "alias_of": leader}
         | {"tag_count": count, "tag": tag, "first_seen_at": START, "together_from": START + number * DAY}
+        | {"last_observed_at": START + 80 * DAY}
         | {"is_always": number != 1, "move_count": 9 - number}
         for number, (leader, tag, count) in enumerate(
             [

@@ -297,6 +297,7 @@ def test_without_definitions_digests_tell_and_a_day_is_forgiven(tmp_path: Path) 
     sightings = [
         *(seen("latest", "1", day(1)), seen("slim", "1", day(1)), seen("late", "1", day(1))),
         *(seen("latest", "2", day(5)), seen("slim", "2", day(5) + HOUR), seen("late", "2", day(7))),
+        seen("latest", "2", day(9)),
     ]
     frame = queries.aliases(store_of(tmp_path, sightings, source="registry"), repository=REPOSITORY)
     assert frame.select("tag", "together_from", "is_always", "move_count", "basis").rows() == [
@@ -305,6 +306,7 @@ def test_without_definitions_digests_tell_and_a_day_is_forgiven(tmp_path: Path) 
         ("late", day(7), False, 0, "digest"),
     ]
     assert frame["digest"].unique().to_list() == [digest("2")]
+    assert frame["last_observed_at"].to_list() == [day(9), day(5) + HOUR, day(7)]
 
 
 # --- tag_sources -----------------------------------------------------------------------------------------------------
@@ -393,10 +395,11 @@ def test_gaps_lie_between_moves_of_one_tag(tmp_path: Path) -> None:
 
 
 def test_moves_dated_to_the_day_have_no_hour(tmp_path: Path) -> None:
-    """Nobody knows it."""
-    moved = seen("a", "2", day(6), changed_at=day(4), time_precision="day")
-    store = store_of(tmp_path, [seen("a", "1", day(2)), moved], source="tags-history")
-    assert queries.update_gaps(store, repository=REPOSITORY).select("weekday", "hour").rows() == [(7, None)]
+    """Nobody knows it, also if the page was read on that day."""
+    moved = [seen("a", "2", day(6), changed_at=day(4), time_precision="day")]
+    moved += [seen("a", "3", day(8) + HOUR, changed_at=day(8), time_precision="day")]
+    store = store_of(tmp_path, [seen("a", "1", day(2)), *moved], source="tags-history")
+    assert queries.update_gaps(store, repository=REPOSITORY).select("weekday", "hour").rows() == [(4, None), (7, None)]
 
 
 def test_where_no_tag_moved_changes_of_definitions_count(tmp_path: Path) -> None:

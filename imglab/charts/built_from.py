@@ -216,14 +216,15 @@ def aliases(frame: pl.DataFrame) -> Chart:
     """
     Which tags are names of the same thing: a row per group, the largest first, with a mark for each tag that joined it.
 
-    Needs: repository, at, basis, alias_of, tag_count, tag, first_seen_at, together_from, is_always, move_count.
+    Needs: repository, at, basis, alias_of, tag_count, tag, first_seen_at, last_observed_at, together_from, is_always,
+    move_count.
     The darker a row, the more names it has; of a single group each tag has a row. Tags without another name are left
     out and counted in the subtitle; of more than 40 rows the first are drawn.
     """
     frame = checked(
         frame,
         "aliases",
-        "repository at basis alias_of tag_count tag first_seen_at together_from is_always move_count",
+        "repository at basis alias_of tag_count tag first_seen_at last_observed_at together_from is_always move_count",
     )
     grouped = frame.filter(pl.col("tag_count") > 1)
     if grouped.is_empty():
@@ -259,7 +260,7 @@ def _joining(base: alt.Chart) -> alt.LayerChart | alt.FacetChart:
             first_seen="there since",
         ),
     )
-    band = marks.mark_rect(color=MAIN).encode(x2="at", opacity=alt.value(0.2))
+    band = marks.mark_rect(color=MAIN).encode(x2="seen_to", opacity=alt.value(0.2))
     joins = marks.mark_tick(thickness=3, size=_ROW_HEIGHT - 6, opacity=1).encode(
         color=alt.Color("colour", type="nominal", scale=None, legend=None)
     )
@@ -302,7 +303,7 @@ def _joins(frame: pl.DataFrame) -> pl.DataFrame:
         "name",
         "label",
         pl.min_horizontal("together_from", "at").alias("since"),
-        "at",
+        pl.max_horizontal("together_from", "last_observed_at").alias("seen_to"),
         pl.when("is_always").then(pl.lit(MAIN)).otherwise(pl.lit(REFERENCE)).alias("colour"),
         plain_column("tag", 60, "unknown").alias("tag_name"),
         when_text("together_from").alias("since_text"),
