@@ -219,6 +219,20 @@ def _add_import(parsers: Parsers) -> None:
     )
     about = "the page's public registry is about (default: cgr.dev/chainguard/<image>)"
     _add_documents(tags_history, "tags-history", about, "the page's lastmod")
+    oci_layout = sources.add_parser(
+        "oci-layout",
+        help="images in an OCI layout, as skopeo and buildx write it: a folder, or a tar, also with gzip or zstd",
+        description="Read the images in an OCI image layout, as `skopeo copy … oci:DIR`, `oci-archive:FILE` and "
+        "`docker buildx build -o type=oci` write it, without a registry. Layers are not read.",
+    )
+    _add_images(oci_layout, "oci-layout")
+    docker_archive = sources.add_parser(
+        "docker-archive",
+        help="images that docker save wrote: likewise",
+        description="Read the images in an archive of `docker save`, `skopeo copy … docker-archive:`, crane, kaniko or "
+        "jib. Where it holds layers unpacked, as Docker keeps them, their compressed sizes are not known.",
+    )
+    _add_images(docker_archive, "docker-archive")
 
 
 def _add_documents(command: argparse.ArgumentParser, source: str, about: str, when: str) -> None:
@@ -229,6 +243,22 @@ def _add_documents(command: argparse.ArgumentParser, source: str, about: str, wh
         type=_time,
         metavar="TIME",
         help=f"when files without a git history stood so (default: {when})",
+    )
+    command.set_defaults(run=commands.import_documents, source=source)
+
+
+def _add_images(command: argparse.ArgumentParser, source: str) -> None:
+    command.add_argument("path", type=Path, metavar="PATH")
+    command.add_argument(
+        "--repository",
+        metavar="R",
+        help="what they are images of (default: as their names say; needed where these are tags alone)",
+    )
+    command.add_argument(
+        "--observed-at",
+        type=_time,
+        metavar="TIME",
+        help="when tags pointed at them (default: now, since copying loses the times of files)",
     )
     command.set_defaults(run=commands.import_documents, source=source)
 

@@ -304,13 +304,14 @@ def _home() -> Path:
 
 
 def import_documents(options: argparse.Namespace) -> int:
-    """Documents that others keep, read with their history."""
+    """Documents that others keep, read with their history, or images in an archive."""
     from imglab import imports
     from imglab.data import data_folder
     from imglab.progress import reporting
 
+    read = imports.import_images if options.source in imports.IMAGE_SOURCES else imports.import_documents
     with reporting(quiet=options.quiet) as progress:
-        outcome = imports.import_documents(
+        outcome = read(
             data_folder(options.data),
             options.source,
             options.path,

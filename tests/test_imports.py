@@ -36,7 +36,7 @@ HOMES = {
     "altair": {"charts"},
     "vl_convert": {"charts"},
     "polars": {
-        *("journal", "store", "queries", "render", "charts", "runs", "snapshot"),
+        *("journal", "store", "queries", "render", "charts", "runs", "snapshot", "imports"),
         *("output", "ask", "report", "demo", "commands"),
     },
     "rich": {"output", "progress"},
