@@ -221,26 +221,32 @@ def test_without_documents_images_tell(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("word", "platform"),
+    ("word", "constraints", "platform"),
     [
-        ("amd64", "linux/amd64"),
-        ("arm32v5", "linux/arm/v5"),
-        ("arm32v7", "linux/arm/v7"),
-        ("arm64v8", "linux/arm64"),
-        ("i386", "linux/386"),
-        ("mips64le", "linux/mips64le"),
-        ("ppc64le", "linux/ppc64le"),
-        ("riscv64", "linux/riscv64"),
-        ("s390x", "linux/s390x"),
-        ("windows-amd64", "windows/amd64"),
-        ("windows-arm64v8", "windows/arm64"),
-        (None, None),
+        ("amd64", None, "linux/amd64"),
+        ("amd64", "!aufs", "linux/amd64"),
+        ("amd64", "windowsservercore", "windows/amd64"),
+        ("amd64", "!aufs, nanoserver", "windows/amd64"),
+        ("arm32v5", None, "linux/arm/v5"),
+        ("arm32v7", None, "linux/arm/v7"),
+        ("arm64v8", None, "linux/arm64"),
+        ("i386", None, "linux/386"),
+        ("mips64le", None, "linux/mips64le"),
+        ("ppc64le", None, "linux/ppc64le"),
+        ("riscv64", None, "linux/riscv64"),
+        ("s390x", None, "linux/s390x"),
+        ("windows-amd64", "windowsservercore-ltsc2025", "windows/amd64"),
+        ("windows-arm64v8", None, "windows/arm64"),
+        (None, None, None),
     ],
 )
-def test_words_of_bashbrew_stand_for_platforms(tmp_path: Path, word: str | None, platform: str | None) -> None:
-    """Documents have names of their own for architectures."""
+def test_words_of_bashbrew_stand_for_platforms(
+    tmp_path: Path, word: str | None, constraints: str | None, platform: str | None
+) -> None:
+    """Documents have names of their own for architectures, and once had none for Windows."""
     store = Store.in_memory(Journal(tmp_path))
-    assert store.sql("select bashbrew_platform($word::varchar)", {"word": word}).item() == platform
+    given = {"word": word, "constraints": constraints}
+    assert store.sql("select bashbrew_platform($word::varchar, $constraints::varchar)", given).item() == platform
 
 
 # --- aliases ---------------------------------------------------------------------------------------------------------
