@@ -40,10 +40,11 @@ def import_documents(
     default what the source takes it to be. Raises UsageError if there are no such documents, SourceError if their
     history cannot be read: then there is no run.
     """
+    began = now()
     journal = Journal(Paths(data).journal)
     with open_documents(path) as documents:
         reading = Reading(
-            now=now(),
+            now=began,
             repository=canonical_repository(repository) if repository else None,
             observed_at=observed_at,
             known=journal.known_digests(besides="docker-hub"),  # which names no layers: whoever does is read
@@ -52,7 +53,7 @@ def import_documents(
         )
         records = DOCUMENT_SOURCES[source](documents, reading)
         with _without_collection():
-            return take(data, source=source, target=str(path), records=_checked(records), now=now)
+            return take(data, source=source, target=str(path), records=_checked(records), started_at=began, now=now)
 
 
 DOCUMENT_SOURCES: dict[str, Callable[[Documents, Reading], Iterator[Record | Rows]]] = {
@@ -80,16 +81,17 @@ def import_images(
     their tags pointed at them at *observed_at*, by default now. Raises UsageError, SourceError or ParseError if
     nothing can be read or named: then there is no run.
     """
+    began = now()
     journal = Journal(Paths(data).journal)
     with open_files(path, progress) as files:
         wanted = layout.Import(
-            observed_at=observed_at or now(),
+            observed_at=observed_at or began,
             repository=canonical_repository(repository) if repository else None,
             held=set(journal.collect(lambda: journal.scan(Blob, {"digest"}).unique())["digest"]),
             saved=_told_by_config(journal),
         )
         records = IMAGE_SOURCES[source](files, wanted)
-        return take(data, source=source, target=files.location, records=_checked(records), now=now)
+        return take(data, source=source, target=files.location, records=_checked(records), started_at=began, now=now)
 
 
 IMAGE_SOURCES: dict[str, Callable[[Files, layout.Import], Iterator[Record | Rows]]] = {

@@ -52,17 +52,18 @@ def take(
     target: str,
     records: Iterable[Record | Rows],
     traffic: Callable[[], Traffic] = Traffic,
+    started_at: datetime | None = None,
     now: Callable[[], datetime] = utc_now,
 ) -> Outcome:
     """
-    Everything that *records* yields, committed as one run and loaded.
+    Everything that *records* yields, committed as one run that began at *started_at* (by default now) and loaded.
 
     Items that could not be read are `Failure` records among them; a SourceError that ends the source early becomes one
     too, after what came before is kept. Raises JournalError if the run cannot be written: then nothing of it remains.
     """
     journal = Journal(Paths(data).journal)
     journal.remove_abandoned()
-    started_at = now()
+    started_at = started_at or now()
     tally = _Tally(journal)
     with journal.begin(now=started_at) as writer:
         _write(records, writer, tally, target)
