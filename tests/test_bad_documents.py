@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
 from pathlib import Path
 
 import pytest
+from repository import git
 
 from imglab.cli import main
 from imglab.data import open_store
@@ -54,22 +53,12 @@ MALFORMED = {
 }
 
 
-def git(folder: Path, *words: str) -> str:
-    names = {"GIT_CONFIG_GLOBAL": os.devnull, "GIT_CONFIG_NOSYSTEM": "1"}
-    for who in ("AUTHOR", "COMMITTER"):
-        names |= {f"GIT_{who}_NAME": "n", f"GIT_{who}_EMAIL": "e", f"GIT_{who}_DATE": "2024-06-11T12:00:00+00:00"}
-    done = subprocess.run(
-        ["git", "-C", folder, *words], check=True, capture_output=True, text=True, env={**os.environ, **names}
-    )
-    return done.stdout.strip()
-
-
 def other(path: str) -> str:
     """The place of another document of the same kind."""
     return path.replace("lantern", "other")
 
 
-def repository(folder: Path, source: str, body: bytes) -> tuple[str, str]:
+def two_documents(folder: Path, source: str, body: bytes) -> tuple[str, str]:
     """A repository with a good document and beside it *body*; the commit, and the path of *body*."""
     path, good = GOOD[source]
     for name, text in ((path, good), (other(path), body)):
@@ -79,7 +68,7 @@ def repository(folder: Path, source: str, body: bytes) -> tuple[str, str]:
     git(folder, "config", "uploadpack.allowFilter", "true")
     git(folder, "add", "-A")
     git(folder, "commit", "-q", "-m", "x")
-    return git(folder, "rev-parse", "HEAD"), other(path)
+    return git(folder, "rev-parse", "HEAD").strip(), other(path)
 
 
 def run(data: Path, source: str, path: Path) -> int:
@@ -103,7 +92,7 @@ def good_rows(data: Path) -> int:
 def test_a_malformed_line(tmp_path: Path, source: str) -> None:
     """Document, commit and line are named; the document beside it is there."""
     body, line = MALFORMED[source]
-    commit, path = repository(tmp_path / "clone", source, body)
+    commit, path = two_documents(tmp_path / "clone", source, body)
     assert run(tmp_path / "data", source, tmp_path / "clone") == 1
     ((locator, _, message),) = failures(tmp_path / "data")
     assert locator.startswith(f"{path}@{commit}") and f"line {line}" in message
@@ -114,7 +103,7 @@ def test_a_malformed_line(tmp_path: Path, source: str) -> None:
 @pytest.mark.parametrize("source", SOURCES)
 def test_a_document_that_says_nothing(tmp_path: Path, source: str, body: bytes) -> None:
     """An empty file and bytes that are no text: a failure each, and the document beside it is there."""
-    commit, path = repository(tmp_path / "clone", source, body)
+    commit, path = two_documents(tmp_path / "clone", source, body)
     assert run(tmp_path / "data", source, tmp_path / "clone") == 1
     ((locator, _, message),) = failures(tmp_path / "data")
     assert locator.startswith(f"{path}@{commit}") and "line 1" in message
@@ -125,7 +114,7 @@ def test_a_document_that_says_nothing(tmp_path: Path, source: str, body: bytes) 
 def test_a_line_that_is_not_utf8(tmp_path: Path, source: str) -> None:
     """What stands around it is not lost, or it is named as lost; nothing breaks."""
     body = GOOD[source][1] + DAMAGED
-    commit, path = repository(tmp_path / "clone", source, body)
+    commit, path = two_documents(tmp_path / "clone", source, body)
     assert run(tmp_path / "data", source, tmp_path / "clone") in (0, 1)
     assert all(locator.startswith(f"{path}@{commit}") for locator, _, _ in failures(tmp_path / "data"))
     assert good_rows(tmp_path / "data") >= 1
@@ -134,7 +123,7 @@ def test_a_line_that_is_not_utf8(tmp_path: Path, source: str) -> None:
 @pytest.mark.parametrize("source", SOURCES)
 def test_a_partial_clone(tmp_path: Path, source: str) -> None:
     """Documents whose contents are not there are failures that say what to do; those that are there are read."""
-    repository(tmp_path / "clone", source, GOOD[source][1].replace(b"lantern", b"other"))
+    two_documents(tmp_path / "clone", source, GOOD[source][1].replace(b"lantern", b"other"))
     git(tmp_path, "clone", "-q", "--no-checkout", "--filter=blob:none", (tmp_path / "clone").as_uri(), "partial")
     git(tmp_path / "partial", "cat-file", "-e", f"HEAD:{GOOD[source][0]}")  # fetches this one
     git(tmp_path / "partial", "config", "remote.origin.url", "file:///nowhere")
@@ -182,7 +171,7 @@ def test_a_path_that_is_none_or_holds_nothing(tmp_path: Path, source: str, capsy
 def test_a_repository_of_another_system(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """A whole clone of one system given to the importers of the others."""
     for source in SOURCES:
-        repository(tmp_path / source, source, GOOD[source][1])
+        two_documents(tmp_path / source, source, GOOD[source][1])
     for source in SOURCES:
         for foreign in SOURCES:
             if source != foreign:

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
-import os
-import subprocess
 from collections.abc import Callable, Iterable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -13,6 +10,7 @@ import polars as pl
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from repository import NOON, Clone
 
 from imglab import imports
 from imglab.cli import main
@@ -24,7 +22,6 @@ from imglab.sources.definitions import Build, Library, definitions
 from imglab.sources.docs_readme import parse_readme
 from imglab.store import CHECKS, Paths, Store
 
-NOON = datetime(2026, 2, 1, 12, tzinfo=UTC)
 A, B, C = (letter * 40 for letter in "abc")
 REPOSITORY = "https://github.com/harbour/lantern"
 
@@ -300,36 +297,6 @@ def test_damage_raises_only_parse_errors(body: bytes, start: float, removed: int
 
 
 # --- imports ---------------------------------------------------------------------------------------------------------
-
-
-def git(folder: Path, *words: str, at: datetime = NOON) -> str:
-    quiet = {"GIT_CONFIG_GLOBAL": os.devnull, "GIT_CONFIG_NOSYSTEM": "1"}
-    when = {"GIT_AUTHOR_DATE": at.isoformat(), "GIT_COMMITTER_DATE": at.isoformat()}
-    command = ["git", "-c", "user.name=x", "-c", "user.email=x@example.org", "-c", "init.defaultBranch=main", *words]
-    environment = os.environ | quiet | when
-    return subprocess.run(command, cwd=folder, env=environment, check=True, capture_output=True, text=True).stdout
-
-
-class Clone:
-    """A repository in the shape of docs that grows by a commit a day."""
-
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
-        self._days = itertools.count()
-        folder.mkdir()
-        git(folder, "init", "-q")
-
-    def commit(self, files: dict[str, bytes | None]) -> str:
-        for name, body in files.items():
-            path = self.folder / name
-            path.parent.mkdir(parents=True, exist_ok=True)
-            if body is None:
-                path.unlink()
-            else:
-                path.write_bytes(body)
-        git(self.folder, "add", "-A")
-        git(self.folder, "commit", "-q", "-m", "x", at=NOON + timedelta(days=next(self._days)))
-        return git(self.folder, "rev-parse", "HEAD").strip()
 
 
 @pytest.fixture
