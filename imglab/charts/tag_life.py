@@ -108,12 +108,11 @@ def _steps(curves: pl.DataFrame) -> pl.DataFrame:
     drawn = pl.concat([begun, falls]).sort("order", "group", "lifetime_days", maintain_order=True)
     return drawn.select(
         "line",
-        pl.col("lifetime_days").cast(pl.Float64).alias("age_days"),
-        pl.col("surviving_share").alias("share"),
-        pl.format("{} days", "lifetime_days").alias("age"),
+        pl.col("lifetime_days").alias("age_days"),
+        pl.col("surviving_share").round(4).alias("share"),
         pl.format("{} %", (pl.col("surviving_share") * 100).round(1)).alias("share_text"),
-        pl.col("at_risk_count").cast(pl.String).alias("at_risk"),
-        pl.col("ended_count").cast(pl.String).alias("ended"),
+        pl.col("at_risk_count").alias("at_risk"),
+        pl.col("ended_count").alias("ended"),
     )
 
 
@@ -156,7 +155,11 @@ def _falling(drawn: pl.DataFrame) -> Chart:
     point = base.mark_point(filled=True, size=60).encode(
         opacity=alt.value(0),
         tooltip=tooltips(
-            line="tags", age="age", share_text="still there", at_risk="followed to this age", ended="ended at it"
+            line="tags",
+            age_days="age in days",
+            share_text="still there",
+            at_risk="followed to this age",
+            ended="ended at it",
         ),
     )
     line = base.mark_line(interpolate="step-after", strokeWidth=2).properties(name="tag_lifetimes")
@@ -221,7 +224,7 @@ def _added(frame: pl.DataFrame, *by: str) -> pl.DataFrame:
     added = frame.group_by(by).agg(pl.col("move_count").sum()).sort(by)
     share = pl.col("move_count") / pl.col("move_count").sum()
     return added.with_columns(
-        share.alias("share"),
+        share.round(4).alias("share"),
         pl.format("{} ({} %)", "move_count", (share * 100).round(1)).alias("moves"),
     )
 
@@ -229,8 +232,11 @@ def _added(frame: pl.DataFrame, *by: str) -> pl.DataFrame:
 def _week(cells: pl.DataFrame) -> alt.Chart:
     """A heat map of the week: a row per day, a column per hour."""
     days = dict(enumerate(_DAYS, 1))
-    drawn = cells.with_columns(
+    drawn = cells.select(
         pl.col("weekday").replace_strict(days, return_dtype=pl.String).alias("day"),
+        "hour",
+        "move_count",
+        "moves",
         pl.format("{}:00 to {}:59 UTC", "hour", "hour").alias("when"),
     )
     most = max(drawn["move_count"].to_list())
@@ -262,7 +268,7 @@ def _week(cells: pl.DataFrame) -> alt.Chart:
 def _gaps(cells: pl.DataFrame) -> alt.Chart:
     """A bar for each class of gaps, as wide as the class on an axis that stretches the short ones."""
     longest = 2 * max(cells["gap_from_days"].to_list())
-    drawn = cells.with_columns(pl.col("gap_to_days").fill_null(longest))
+    drawn = cells.drop("move_count").with_columns(pl.col("gap_to_days").fill_null(longest))
     base = alt.Chart(alt.InlineData(values(drawn)), width=WIDTH, height=180)
     top = max(max(drawn["gap_to_days"].to_list()), 1)
     bars = base.mark_rect(color=MAIN, stroke="#ffffff", strokeWidth=0.6, strokeOpacity=0.7).encode(
