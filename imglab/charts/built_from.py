@@ -168,7 +168,7 @@ def tag_sources(frame: pl.DataFrame) -> Chart:
         chart,
         f"What {'was' if is_single else 'were'} {tags_of(frame)} built from?",
         f"{'A row for each directory; the' if is_single else 'The'} shade changes with every commit. {covered(main)}",
-        f"Builds for linux/amd64, or the first of a tag; {others:,} of other platforms are left out." if others else "",
+        f"Builds for linux/amd64, or the first of a tag; {others:,} others are left out." if others else "",
         few.replace("tags", "directories", 1) if is_single else few,
     )
 
