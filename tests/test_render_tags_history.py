@@ -357,9 +357,6 @@ def test_real_seed_is_rendered_again(real_data: Path, tmp_path: Path) -> None:
     assert tables(page) == tables(text).replace("Registry\n\n\n", "Registry\n\n")
 
 
-# Tables without any row, which have a sentence here: of each page its versions.
-
-
 @pytest.mark.real_history
 def test_real_history_is_rendered_again(real_data: Path, tmp_path: Path) -> None:
     """All versions of python and every sixth of the others come back byte for byte, but tables without rows."""
