@@ -2,8 +2,10 @@
 Makes data/sample/ from real documents: `make sample REAL_DATA=<folder>`.
 
 The folder holds `repo-info.bundle` (a part of the git history of docker-library/repo-info), `repo-info/` (single pages,
-listed in `index.tsv`) and `seeds/` (two more pages). What is kept: digests, sizes, times, platforms, media types, and
-short step labels of our own; what is left out: the text of build steps and commands.
+listed in `index.tsv`), `seeds/` (two more pages), `official-images.bundle` and `docs-readme.bundle` (parts of the
+histories of docker-library/official-images and docker-library/docs). What is kept: digests, sizes, times, platforms,
+media types, names of tags, commits and directories that they are built from, and short step labels of our own; what is
+left out: the text of build steps and commands, and all prose.
 """
 
 from __future__ import annotations
@@ -17,12 +19,26 @@ import tempfile
 from collections.abc import Callable, Iterable, Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
+
+import polars as pl
 
 from imglab import __version__
 from imglab.gitlog import open_documents
 from imglab.journal import Journal, RunWriter
-from imglab.records import Config, DocumentVersion, Failure, History, Manifest, Record, Run, TagObservation
-from imglab.sources import repo_info
+from imglab.records import (
+    Config,
+    DocumentVersion,
+    Failure,
+    History,
+    Manifest,
+    Record,
+    Rows,
+    Run,
+    TagDefinition,
+    TagObservation,
+)
+from imglab.sources import docs_readme, official_images, repo_info
 from imglab.sources.documents import Reading
 
 SAMPLE = Path(__file__).parent / "sample"
@@ -34,17 +50,19 @@ Known = set[str]
 
 
 def main(real_data: Path) -> None:
-    """Write the sample's three runs anew."""
+    """Write the sample's five runs anew."""
     if SAMPLE.exists():
         shutil.rmtree(SAMPLE)
     known: Known = set()
-    parts: list[tuple[str, Callable[[Path, Known], Iterator[Record]]]] = [
-        ("repo-info.bundle: repos/python", history),
-        ("repo-info: single pages of python and hello-world", single_pages),
-        ("seeds: python:latest of October 2019, python:3.8-rc of August 2019", seeds),
+    parts: list[tuple[str, str, Callable[[Path, Known], Iterator[Record | Rows]]]] = [
+        ("repo-info", "repo-info.bundle: repos/python", history),
+        ("repo-info", "repo-info: single pages of python and hello-world", single_pages),
+        ("repo-info", "seeds: python:latest of October 2019, python:3.8-rc of August 2019", seeds),
+        ("official-images", "official-images.bundle: library/python", manifest_files),
+        ("docs-readme", "docs-readme.bundle: postgres/README.md", readmes),
     ]
-    for number, (target, read) in enumerate(parts):
-        write_run(number, target, read(real_data, known), known)
+    for number, (source, target, read) in enumerate(parts):
+        write_run(number, source, target, read(real_data, known), known)
 
 
 def history(real_data: Path, known: Known) -> Iterator[Record]:
@@ -52,25 +70,55 @@ def history(real_data: Path, known: Known) -> Iterator[Record]:
     bundle = real_data / "repo-info.bundle"
     source_commit = source_commits(bundle)
     with open_documents(bundle) as documents:
-        for record in repo_info.collect(OnlyPython(documents), Reading(MADE_AT, known=known)):
+        only = Only(documents, "repos/python/")
+        for record in repo_info.collect(only, Reading(MADE_AT, known=known)):
             if isinstance(record, TagObservation) and record.document_revision:
                 record = dataclasses.replace(record, document_revision=source_commit[record.document_revision])
             yield record
 
 
-class OnlyPython:
-    """The documents of python among those of a history."""
+def manifest_files(real_data: Path, known: Known) -> Iterator[Record | Rows]:
+    """What every version of python's manifest file says that its tags are built from."""
+    bundle = real_data / "official-images.bundle"
+    with open_documents(bundle) as documents:
+        told = official_images.collect(Only(documents, "library/python"), Reading(MADE_AT, known=known))
+        yield from named_after_source(told, source_commits(bundle))
+
+
+def readmes(real_data: Path, known: Known) -> Iterator[Record | Rows]:
+    """The lists of tags and of architectures in every version of the README of postgres."""
+    bundle = real_data / "docs-readme.bundle"
+    with open_documents(bundle) as documents:
+        told = docs_readme.collect(Only(documents, "postgres/README.md"), Reading(MADE_AT, known=known))
+        yield from named_after_source(told, source_commits(bundle))
+
+
+def named_after_source(told: Iterable[Record | Rows], source_commit: dict[str, str]) -> Iterator[Record | Rows]:
+    """*told* with versions named after the commits of the source repository."""
+    for record in told:
+        if isinstance(record, DocumentVersion):
+            yield dataclasses.replace(record, document_revision=source_commit[record.document_revision or ""])
+        elif isinstance(record, Rows) and record.record is TagDefinition:
+            revisions = [source_commit[revision] for revision in record.columns["document_revision"]]
+            yield Rows(TagDefinition, {**record.columns, "document_revision": revisions})
+        else:
+            yield record
+
+
+class Only:
+    """Those documents of a history whose path begins so."""
 
     is_history, is_single = True, False
 
-    def __init__(self, documents: object) -> None:
+    def __init__(self, documents: Any, beginning: str) -> None:
         self.location = documents.location
         self.read = documents.read
         self._changes = documents.changes
+        self._beginning = beginning
 
-    def changes(self, wanted: Callable[[str], bool]) -> list[object]:
-        """The changes of python's pages."""
-        return self._changes(lambda path: path.startswith("repos/python/") and wanted(path))
+    def changes(self, wanted: Callable[[str], bool]) -> Any:
+        """The changes of these documents."""
+        return self._changes(lambda path: path.startswith(self._beginning) and wanted(path))
 
 
 def source_commits(bundle: Path) -> dict[str, str]:
@@ -109,25 +157,28 @@ def page(path: Path, document: str, commit: str | None, at: datetime | None, kno
             yield record
 
 
-def write_run(number: int, target: str, records: Iterable[Record], known: Known) -> None:
+def write_run(number: int, source: str, target: str, records: Iterable[Record | Rows], known: Known) -> None:
     """One run of the sample; its name and times do not depend on when it is made."""
     at = MADE_AT + timedelta(minutes=number)
+    run_id = f"{at:%Y%m%dT%H%M%S%f}Z-sample{number}"
     tags = manifests = 0
-    with RunWriter(SAMPLE, f"{at:%Y%m%dT%H%M%S%f}Z-sample{number}") as writer:
+    with RunWriter(SAMPLE, run_id) as writer:
         for record in records:
             if isinstance(record, Failure):
                 raise SystemExit(f"{record.locator}: {record.message}")
-            if isinstance(record, DocumentVersion):
+            if isinstance(record, DocumentVersion) and source == "repo-info":
                 continue  # what its observations do not say is of use to a longer import only
-            tags += isinstance(record, TagObservation)
+            tags += isinstance(record, TagObservation | DocumentVersion)
             if isinstance(record, Manifest | Config):
                 manifests += 1
                 known.add(record.digest)
             writer.add(facts_only(record))
-        writer.commit(Run("repo-info", target, at, at, "complete", tags, 0, manifests, 0, 0, 0, __version__))
+        writer.commit(Run(source, target, at, at, "complete", tags, 0, manifests, 0, 0, 0, __version__))
+    for path in (SAMPLE / run_id).glob("*.parquet"):
+        pl.read_parquet(path).write_parquet(path, compression="zstd", compression_level=22, statistics=False)
 
 
-def facts_only(record: Record) -> Record:
+def facts_only(record: Record | Rows) -> Record | Rows:
     """*record* without the text of build steps and commands."""
     if isinstance(record, History):
         return dataclasses.replace(record, created_by=None)

@@ -238,7 +238,11 @@ def _add_connection(command: argparse.ArgumentParser) -> None:
     command.add_argument("--tags", metavar="GLOB", help="only tags that match, such as 3.*")
     command.add_argument("--concurrency", type=_positive, default=16, metavar="N", help="requests at a time (16)")
     command.add_argument("--plain-http", action="store_true", help="no TLS (automatic for loopback)")
-    command.add_argument("--username", help="user name for the registry; the password comes from --password-stdin")
+    command.add_argument(
+        "--username",
+        help="user name for the registry (default: what docker, podman or skopeo login keep); the password comes from "
+        "--password-stdin",
+    )
     command.add_argument("--password-stdin", action="store_true", help="read the password from standard input")
     command.add_argument("--ca-cert", type=Path, metavar="FILE", help="trust this certificate authority")
     command.add_argument("--insecure", action="store_true", help="do not verify certificates")
@@ -285,6 +289,20 @@ def _add_import(parsers: Parsers) -> None:
     )
     about = "the page's public registry is about (default: cgr.dev/chainguard/<image>)"
     _add_documents(tags_history, "tags-history", about, "the page's lastmod")
+    oci_layout = sources.add_parser(
+        "oci-layout",
+        help="images in an OCI layout, as skopeo and buildx write it: a folder, or a tar, also with gzip or zstd",
+        description="Read the images in an OCI image layout, as `skopeo copy … oci:DIR`, `oci-archive:FILE` and "
+        "`docker buildx build -o type=oci` write it, without a registry. Layers are not read.",
+    )
+    _add_images(oci_layout, "oci-layout")
+    docker_archive = sources.add_parser(
+        "docker-archive",
+        help="images that docker save wrote: likewise",
+        description="Read the images in an archive of `docker save`, `skopeo copy … docker-archive:`, crane, kaniko or "
+        "jib. Where it holds layers unpacked, as Docker keeps them, their compressed sizes are not known.",
+    )
+    _add_images(docker_archive, "docker-archive")
 
 
 def _add_documents(command: argparse.ArgumentParser, source: str, about: str, when: str) -> None:
@@ -295,6 +313,22 @@ def _add_documents(command: argparse.ArgumentParser, source: str, about: str, wh
         type=_time,
         metavar="TIME",
         help=f"when files without a git history stood so (default: {when})",
+    )
+    command.set_defaults(run=commands.import_documents, source=source)
+
+
+def _add_images(command: argparse.ArgumentParser, source: str) -> None:
+    command.add_argument("path", type=Path, metavar="PATH")
+    command.add_argument(
+        "--repository",
+        metavar="R",
+        help="what they are images of (default: as their names say; needed where these are tags alone)",
+    )
+    command.add_argument(
+        "--observed-at",
+        type=_time,
+        metavar="TIME",
+        help="when tags pointed at them (default: now, since copying loses the times of files)",
     )
     command.set_defaults(run=commands.import_documents, source=source)
 
@@ -363,7 +397,15 @@ def _add_render(parsers: Parsers) -> None:
     )
     tags_history.add_argument("repository", metavar="REPOSITORY", help="cgr.dev/chainguard/python, ghcr.io/owner/name")
     tags_history.set_defaults(run=commands.render_tags_history)
-    for page in (repo_info, tags_history):
+    supported_tags = pages.add_parser(
+        "supported-tags",
+        help="the lists of a repository's tags, with links to what they are built from",
+        description="Write the Markdown lists of a repository's tags as the READMEs of docker-library/docs have them: "
+        "those that a manifest file or README names, with links, or else those that a registry had.",
+    )
+    supported_tags.add_argument("repository", metavar="REPOSITORY", help="python, ghcr.io/owner/name")
+    supported_tags.set_defaults(run=commands.render_supported_tags)
+    for page in (repo_info, tags_history, supported_tags):
         page.add_argument("--at", type=_time, metavar="TIME", help="the page as it stood then (default: the newest)")
         page.add_argument("--out", type=Path, metavar="FILE", help="write there instead of to standard output")
 

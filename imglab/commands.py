@@ -136,6 +136,16 @@ def render_tags_history(options: argparse.Namespace) -> int:
     return GOOD
 
 
+def render_supported_tags(options: argparse.Namespace) -> int:
+    """The lists of a repository's tags, as they stood at a time."""
+    from imglab import render
+    from imglab.data import open_store
+
+    with open_store(options.data) as store:
+        _write_page(render.supported_tags(store, options.repository, at=options.at), options.out)
+    return GOOD
+
+
 def _write_page(text: str, out: Path | None) -> None:
     """*text* byte for byte to the file *out*, or to standard output."""
     from imglab.errors import UsageError
@@ -221,14 +231,15 @@ def snapshot(options: argparse.Namespace) -> int:
     """The tags of registries, observed now."""
     from imglab import snapshot
     from imglab.data import data_folder
-    from imglab.oci import Platform
+    from imglab.oci import DOCKER_HUB, Platform
     from imglab.progress import reporting
     from imglab.sources.history_api import api_host
     from imglab.sources.registry import Target
 
     targets = [Target.parse(text, options.tags) for text in options.references]
-    credentials = _credentials(options, {target.reference.registry for target in targets})
-    credentials |= {api_host(name): secret for name, secret in credentials.items()}
+    credentials = _credentials(options, {target.reference.repository for target in targets})
+    of_hub = [secret for name, secret in credentials.items() if name.partition("/")[0] == DOCKER_HUB]
+    credentials |= {api_host(DOCKER_HUB): secret for secret in of_hub}
     platforms = [Platform.parse(text) for text in options.platform or ()]
     with reporting(quiet=options.quiet) as progress:
         outcomes = snapshot.observe(
@@ -253,8 +264,8 @@ def backfill(options: argparse.Namespace) -> int:
     window = Window(options.since, options.until)
     asked = plan((Target.parse(text, options.tags) for text in options.references), options.history_api, window)
     check_username(asked, options.username)
-    hosts = {api_host(target.reference.registry) for targets in asked.values() for target in targets}
-    credentials = _credentials(options, hosts)
+    registries = {target.reference.registry for targets in asked.values() for target in targets}
+    credentials = {api_host(name): secret for name, secret in _credentials(options, registries).items()}
     codes = []
     for api, targets in asked.items():
         client = _client(options, credentials)
@@ -323,28 +334,41 @@ def _client(options: argparse.Namespace, credentials: dict[str, Credentials]) ->
     )
 
 
-def _credentials(options: argparse.Namespace, registries: set[str]) -> dict[str, Credentials]:
-    """The user's name and password, for the one registry that is asked."""
+def _credentials(options: argparse.Namespace, names: set[str]) -> dict[str, Credentials]:
+    """The user's name and password for the one registry of *names*, or else what other tools keep for each of them."""
+    from imglab.credentials import find_all
     from imglab.errors import UsageError
     from imglab.http import Credentials
 
     if bool(options.username) != options.password_stdin:
         raise UsageError("--username and --password-stdin belong together")
     if not options.username:
-        return {}
+        return find_all(names, environment=os.environ, home=_home())
+    registries = {name.partition("/")[0] for name in names}
     if len(registries) != 1:
         raise UsageError("one user name is for one registry: give references of one registry at a time")
     return {registries.pop(): Credentials(options.username, sys.stdin.readline().rstrip("\r\n"))}
 
 
+def _home() -> Path:
+    """The user's home; for users who have none, a place with nothing below it."""
+    from pathlib import Path
+
+    try:
+        return Path.home()
+    except RuntimeError:
+        return Path(os.devnull)
+
+
 def import_documents(options: argparse.Namespace) -> int:
-    """Documents that others keep, read with their history."""
+    """Documents that others keep, read with their history, or images in an archive."""
     from imglab import imports
     from imglab.data import data_folder
     from imglab.progress import reporting
 
+    read = imports.import_images if options.source in imports.IMAGE_SOURCES else imports.import_documents
     with reporting(quiet=options.quiet) as progress:
-        outcome = imports.import_documents(
+        outcome = read(
             data_folder(options.data),
             options.source,
             options.path,

@@ -45,7 +45,11 @@ def open_store(data: Path | str | None = None) -> Store:
 
 
 def open_sample() -> Store:
-    """A store in memory with the sample that comes with imglab: python and hello-world from 2016 to 2026."""
+    """
+    A store in memory with the sample that comes with imglab: real facts of 2014 to 2026.
+
+    Where tags of python and hello-world pointed, with sizes; and what tags of python and postgres were built from.
+    """
     return Store.in_memory(Journal(sample_journal()))
 
 

@@ -26,7 +26,7 @@ def run(folder: Path, say: Callable[[str], None]) -> Path:
 
     *folder* becomes a data folder with the sample in it, in place of what an earlier demonstration left there.
     """
-    say(f"Loading the sample into {folder}: pages of docker-library/repo-info about python and hello-world.")
+    say(f"Loading the sample into {folder}: what docker-library keeps about python, hello-world and postgres.")
     _fill(folder)
     with Store(folder) as store:
         for title, frame in (
@@ -35,7 +35,7 @@ def run(folder: Path, say: Callable[[str], None]) -> Path:
             ("Which tags of python moved most often, and when?", churn(store)),
         ):
             say(f"\n{title}\n\n{text(frame, 'table')}")
-        return page("Python images, 2016 to 2026", sections(store), folder / "report.html", lead=LEAD)
+        return page("Python images, 2014 to 2026", sections(store), folder / "report.html", lead=LEAD)
 
 
 def _fill(folder: Path) -> None:
@@ -121,12 +121,22 @@ def sections(store: Store) -> list[Section]:
             ],
             churn(store),
         ),
+        Section(
+            "What became of twelve years of tags?",
+            YEARS,
+            [
+                charts.tag_lifetimes(queries.tag_lifetimes(store, repository=python)),
+                charts.tag_sources(queries.tag_sources(store, repository=python, tag="latest")),
+                charts.architecture_support(queries.architecture_support(store, repository=python)),
+            ],
+        ),
     ]
 
 
 LEAD = """
 What docker-library/repo-info says about the images of docker.io/library/python: every version of every page from
-September 2016 to January 2018, and single pages up to September 2026. Sizes are compressed, as transferred.
+September 2016 to January 2018, and single pages up to September 2026. Sizes are compressed, as transferred. And what
+docker-library/official-images says that the tags were built from, since June 2014.
 """
 GROWTH = """
 On linux/amd64 the image grew from 265.4 MB in September 2016 to 349.3 MB in October 2019. Of these 83.9 MB, 62.4 MB are
@@ -149,4 +159,11 @@ LAYERS = """
 CHURN = """
 All tags together moved 33 to 218 times a month, until indexes came in September 2017: from then on about 1,000 times.
 An index moves when any of its platforms is rebuilt, even where the reader's own image stays as it was.
+"""
+YEARS = """
+Of 3,914 tags that the manifest file of python ever named, 150 are left. What a tag promises tells how long it is kept:
+half of the full versions such as `3.14.7` are gone after 62 days, half of `3.14` and its like after 481.
+
+`python:latest` came from eighteen directories and 208 commits. Five platforms were added in one commit on 16 June 2017,
+and 88 days later the tag became an index that has them.
 """

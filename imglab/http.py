@@ -835,7 +835,7 @@ def _judge(request: Request, reply: _Reply, credentials: Credentials | None) -> 
 
 
 _KINDS = {401: "unauthorized", 403: "denied", 404: "not-found", 408: "timeout", 429: "rate-limited"}
-LOG_IN = "log in with --username and --password-stdin"
+LOG_IN = "log in with docker, podman or skopeo, or with --username and --password-stdin"
 _ADVICE = {
     "not-found": "; there is no such repository, tag or digest: check the name",
     "rate-limited": f"; run again later, or {LOG_IN} for a higher limit",

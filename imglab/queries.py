@@ -236,8 +236,8 @@ def aliases(store: Store, *, repository: str, tag: str | None = None, at: dateti
     have gone with it longest. *tag* may be a glob: groups with such a tag, whole.
     Columns: repository, at, basis, alias_of (the leader of its group: the tag that was there first, of several
     `latest`, else the shortest), tag_count (of the group; 1: the tag has no other name), tag, digest, first_seen_at,
-    together_from (since then it is what its leader is), is_always (it was so ever since both are there), move_count
-    (moves that they made together since together_from).
+    last_observed_at (up to *at*), together_from (since then it is what its leader is), is_always (it was so ever since
+    both are there), move_count (moves that they made together since together_from).
     Each tag is compared with its leader only, at every moment up to *at* at which both were there. Always is only what
     was seen: where move_count is 0 nothing has put it to the test.
     basis is `definition` where documents define tags of the repository: tags are the same if they are defined by the

@@ -29,7 +29,7 @@ class Run(Record):
     table = "run"
     key = ()
 
-    source: str  # registry, chainguard, quay, docker-hub, repo-info, official-images
+    source: str  # registry, oci-layout, docker-archive, chainguard, quay, docker-hub, repo-info, official-images, …
     target: str  # what was asked for, as the caller wrote it
     started_at: datetime
     finished_at: datetime
@@ -155,7 +155,7 @@ class IndexEntry(Record):
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Manifest(Record):
-    """One manifest or index."""
+    """One manifest or index, or (`config+` and a config's digest) an image that is known by its config alone."""
 
     table = "manifest"
     key = ("digest",)

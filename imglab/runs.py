@@ -54,10 +54,11 @@ def take(
     target: str,
     records: Iterable[Record | Rows],
     traffic: Callable[[], Traffic] | None = None,
+    started_at: datetime | None = None,
     now: Callable[[], datetime] = utc_now,
 ) -> Outcome:
     """
-    Everything that *records* yields, committed as one run and loaded.
+    Everything that *records* yields, committed as one run that began at *started_at* (by default now) and loaded.
 
     Items that could not be read are `Failure` records among them; a SourceError that ends the source early becomes one
     too, after what came before is kept. A source with *traffic* can be resumed: if the process dies, `recover` commits
@@ -65,7 +66,7 @@ def take(
     """
     recover(data)
     journal = Journal(Paths(data).journal)
-    started_at = now()
+    started_at = started_at or now()
     tally = _Tally(journal)
     origin = Origin(source, target, started_at) if traffic else None
     with journal.begin(now=started_at, origin=origin) as writer:

@@ -12,6 +12,9 @@ from hypothesis import settings
 settings.register_profile("steady", derandomize=True)
 settings.load_profile("default" if os.environ.get("IMGLAB_FUZZ") else "steady")
 
+# No test logs in with what the person who runs it keeps.
+os.environ["REGISTRY_AUTH_FILE"] = os.devnull
+
 
 @pytest.fixture(scope="session")
 def real_data() -> Path:

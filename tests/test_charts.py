@@ -127,15 +127,83 @@ def tags() -> pl.DataFrame:
     )
 
 
+def tag_lifetimes() -> pl.DataFrame:
+    """Four tags of two kinds, two of them gone, and one from the first look."""
+    lives = [("3.6.1", "x.y.z", 10, 3, 2, 0.5), ("3.6.2", "x.y.z", 4, 4, 1, 0.75), ("3.6", "x.y", 20, 1, 0, 1.0)]
+    lives += [("3.6.3", "x.y.z", None, 1, 0, 0.5), ("latest", "name", None, None, None, None)]
+    return made(
+        {"repository": "docker.io/library/python", "tag": tag, "tag_kind": kind, "lifetime_days": days or 30}
+        | {"ended_at": START + days * DAY if days in (4, 10) else None, "is_from_first_look": at_risk is None}
+        | {"kind_at_risk_count": at_risk, "kind_ended_count": ended, "kind_surviving_share": share}
+        | {"at_risk_count": at_risk, "ended_count": ended, "surviving_share": share}
+        for tag, kind, days, at_risk, ended, share in lives
+    )
+
+
+def architecture_support() -> pl.DataFrame:
+    return made(
+        {"repository": "docker.io/library/python", "tag": None, "platform": platform, "basis": "definition"}
+        | stretch(number + place % 3, 3)
+        | {"tag_count": 7, "last_tag_count": 2 + place, "last_all_tag_count": 12}
+        for place, platform in enumerate(PLATFORMS)
+        for number in (0, 2)
+        if place != 4 or number == 0
+    ).with_columns(tag=pl.lit(None, pl.String))
+
+
+def aliases() -> pl.DataFrame:
+    return made(
+        {"repository": "docker.io/library/python", "at": START + 90 * DAY, "basis": "definition", "alias_of": leader}
+        | {"tag_count": count, "tag": tag, "first_seen_at": START, "together_from": START + number * DAY}
+        | {"last_observed_at": START + 80 * DAY}
+        | {"is_always": number != 1, "move_count": 9 - number}
+        for number, (leader, tag, count) in enumerate(
+            [
+                *(("latest", "latest", 3), ("latest", "3", 3), ("latest", "3.6", 3)),
+                *(("slim", "slim", 2), ("slim", "3-slim", 2), ("2.7", "2.7", 1)),
+            ]
+        )
+    )
+
+
+def tag_sources() -> pl.DataFrame:
+    commits = [(0, "a", "3.6"), (1, "a", "3.6"), (2, "b", "3.6"), (3, "c", "3.7")]
+    return made(
+        {"repository": "docker.io/library/python", "tag": tag}
+        | stretch(number, 3)
+        | {"is_main": is_main, "platforms": "linux/amd64" if is_main else "windows/amd64"}
+        | {"git_repository": "https://github.com/docker-library/python.git", "git_commit": commit * 40}
+        | {"directory": directory, "file": "Dockerfile", "document": "library/python", "document_revision": "d" * 40}
+        | {"url": f"https://github.com/docker-library/python/blob/{commit * 40}/{directory}/Dockerfile"}
+        for tag in ("3.6", "latest")
+        for number, commit, directory in commits
+        for is_main in (True, False)
+    )
+
+
+def update_gaps() -> pl.DataFrame:
+    cells = [(1, 0, None, None, None, 3), (2, 17, 1 / 24, 0.25, "1 to 6 hours", 5), (2, None, 7, 14, "1 to 2 weeks", 1)]
+    cells += [(7, 23, 365, None, "over a year", 1)]
+    return made(
+        {"repository": "docker.io/library/python", "tag": None, "basis": "digest", "weekday": weekday, "hour": hour}
+        | {"gap_from_days": start, "gap_to_days": end, "gap_class": name, "move_count": count, "median_gap_days": 0.2}
+        for weekday, hour, start, end, name, count in cells
+    ).with_columns(pl.col("gap_from_days", "gap_to_days").cast(pl.Float64), tag=pl.lit(None, pl.String))
+
+
 def made(rows: Any) -> pl.DataFrame:
     frame = pl.DataFrame(list(rows), infer_schema_length=None)
     times = [name for name in frame.columns if name.endswith("_at") or name.startswith(("valid_", "period_"))]
+    times += [name for name in ("at", "together_from") if name in frame.columns]
     return frame.with_columns(pl.col(times).cast(INSTANT))
 
 
 MADE: dict[str, Callable[[], pl.DataFrame]] = {
     function.__name__: function
-    for function in (layer_growth, size_over_time, architecture_sizes, tag_history, tag_churn, layers, tags)
+    for function in (
+        *(layer_growth, size_over_time, architecture_sizes, tag_history, tag_churn, layers, tags),
+        *(tag_lifetimes, architecture_support, aliases, tag_sources, update_gaps),
+    )
 }
 every_chart = pytest.mark.parametrize("name", MADE)
 
@@ -164,17 +232,28 @@ def test_specification_is_valid_and_asks_the_question(name: str) -> None:
     assert re.fullmatch(r"\w.*python.*\?( \(linux/amd64\))?", charts.title_of(specification))
 
 
+def views(part: dict[str, Any], data: str = "") -> Iterator[tuple[dict[str, Any], str]]:
+    """Each view that draws, with the name of its data."""
+    data = part.get("data", {}).get("name", data)
+    if "mark" in part:
+        yield part, data
+    for inner in (*part.get("layer", ()), *part.get("vconcat", ())):
+        yield from views(inner, data)
+
+
 @every_chart
 def test_encoded_fields_are_in_the_data(name: str) -> None:
     """Every field that is encoded is in each row, or calculated from one that is."""
     specification = draw(name)
-    calculated = {part["as"]: part["calculate"] for part in parts(specification) if "calculate" in part}
-    encoded = {part["field"] for part in parts(specification) if isinstance(part.get("field"), str)}
-    for found in specification["datasets"].values():
-        for row in found:
+    drawn = list(views(specification))
+    for view, data in drawn:
+        calculated = {part["as"]: part["calculate"] for part in view.get("transform", ()) if "calculate" in part}
+        encoded = {part["field"] for part in parts(view["encoding"]) if isinstance(part.get("field"), str)}
+        assert encoded and not any("." in field for field in encoded)
+        for row in specification["datasets"][data]:
             assert encoded - set(calculated) <= set(row)
             assert all(set(re.findall(r"datum\.(\w+)", text)) <= set(row) for text in calculated.values())
-    assert encoded and not any("." in field for field in encoded)
+    assert {data for _, data in drawn} == set(specification["datasets"])
 
 
 @every_chart
@@ -232,7 +311,8 @@ def test_text_from_registries_is_never_an_expression(name: str) -> None:
     hostile = "\"'+alert(1)+{{}}</script>\u202e"
     specification = draw(name, frame.with_columns(pl.col(texts).fill_null("").str.replace("^", hostile)))
     compiled = vl_convert.vegalite_to_vega(specification, vl_version="6.4")
-    assert any("alert(1)" in json.dumps(data.get("values", [])) for data in compiled["data"])
+    shown = [compiled["title"], *(data.get("values", []) for data in compiled["data"])]
+    assert any("alert(1)" in json.dumps(part) for part in shown)
     assert "\u202e" not in json.dumps(compiled["title"], ensure_ascii=False)
     compiled["title"] = None
     for part in parts(compiled):
@@ -377,7 +457,7 @@ def test_tags_of_unknown_size_come_last() -> None:
     assert [row["label"] for row in found] == ["274.6 MB · 8 layers", "55.0 MB · 5 layers", "size unknown"]
 
 
-@pytest.mark.parametrize("name", ["tags", "tag_churn", "tag_history"])
+@pytest.mark.parametrize("name", ["tags", "tag_churn", "tag_history", "tag_sources"])
 def test_forty_tags_at_most(name: str) -> None:
     """Of many tags the largest or busiest 40 are drawn, even of more than 5,000 rows; the title says so."""
     frame = pl.concat([MADE[name]().with_columns(tag=pl.format("{}.{}", "tag", pl.lit(n))) for n in range(900)])
@@ -422,6 +502,137 @@ def test_shades_alternate() -> None:
     found = [row["shade"] for row in rows(draw("tag_history")) if row["tag_name"] == "latest"]
     assert len(found) == 4
     assert all(one != two for one, two in itertools.pairwise(found))
+
+
+def test_tags_are_left_out_until_the_rest_can_be_drawn() -> None:
+    """Of tags with many rows fewer than 40 are drawn, and the title says how many."""
+    frame = tag_history().filter(pl.col("tag") == "latest")
+    many = pl.concat([frame.with_columns(tag=pl.lit(f"3.{n}")) for n in range(3) for _ in range(500)])
+    assert draw("tag_history", many)["title"]["subtitle"][1] == "The 2 tags with most moves, of 3."
+    with pytest.raises(charts.TooManyRows, match="6,000 rows"):
+        charts.tag_history(pl.concat([frame] * 1_500))
+
+
+def test_survival_begins_whole_and_falls_where_tags_ended() -> None:
+    """Each line begins at 100 % and ends at the oldest tag; the legend tells its size and half; all tags come last."""
+    found = rows(draw("tag_lifetimes"))
+    assert [(row["line"], row["age_days"], row["share"]) for row in found] == [
+        ("x.y (3.6) · 1 · more than half live on", 0.0, 1.0),
+        ("x.y (3.6) · 1 · more than half live on", 20.0, 1.0),
+        ("x.y.z (3.6.3) · 4 · half gone at 10 days", 0.0, 1.0),
+        ("x.y.z (3.6.3) · 4 · half gone at 10 days", 4.0, 0.75),
+        ("x.y.z (3.6.3) · 4 · half gone at 10 days", 10.0, 0.5),
+        ("x.y.z (3.6.3) · 4 · half gone at 10 days", 30.0, 0.5),
+        ("all tags · 4 · half gone at 10 days", 0.0, 1.0),
+        ("all tags · 4 · half gone at 10 days", 4.0, 0.75),
+        ("all tags · 4 · half gone at 10 days", 10.0, 0.5),
+        ("all tags · 4 · half gone at 10 days", 30.0, 0.5),
+    ]
+    assert draw("tag_lifetimes")["title"]["subtitle"] == [
+        "4 tags, 2 still there. Estimated by Kaplan and Meier's method.",
+        "1 that were there at the first look may be older and are left out.",
+    ]
+
+
+def test_several_repositories_have_a_line_each() -> None:
+    """Of more than nine those with most tags."""
+    one = tag_lifetimes()
+    frame = pl.concat([one.with_columns(repository=pl.lit(f"registry.test/app{n}")).head(4 - n % 2) for n in range(12)])
+    specification = draw("tag_lifetimes", frame)
+    assert len({row["line"] for row in rows(specification)}) == 9
+    assert "The 9 repositories with most tags, of 12." in specification["title"]["subtitle"]
+
+
+def test_tags_of_unknown_age_have_no_line() -> None:
+    """Where all tags were there at the first look the chart says why it draws nothing."""
+    frame = tag_lifetimes().filter("is_from_first_look")
+    assert "may be older" in rows(draw("tag_lifetimes", frame))[0]["message"]
+
+
+def test_platforms_are_in_the_order_in_which_they_came() -> None:
+    """Beside each stands how many tags have it, or until when it was there; what has ended is grey."""
+    found = rows(draw("architecture_support"))
+    names = [row["name"] for row in found]
+    assert names[:4] == ["linux/386", "linux/386", "linux/arm/v7", "linux/arm/v7"]
+    labels = {row["name"]: (row["label"], row["colour"]) for row in found}
+    assert labels["linux/amd64"] == ("3 of 12 tags", "#5B7FC7")
+    assert labels["linux/arm64"] == ("until 2017-09-03", "#A0A0A0")
+    readme = architecture_support().with_columns(pl.lit(None, pl.Int64).alias("last_all_tag_count"))
+    assert "now" in {row["label"].strip() for row in rows(draw("architecture_support", readme))}
+
+
+def test_one_tag_has_a_row_for_each_directory() -> None:
+    """Of several tags each has one. The shade changes with the commit, and only main builds are drawn."""
+    several, one = (rows(draw("tag_sources", frame)) for frame in (tag_sources(), tag_sources().head(8)))
+    assert [row["tag_name"] for row in several] == ["3.6"] * 4 + ["latest"] * 4
+    assert [row["tag_name"] for row in one] == ["3.6", "3.6", "3.6", "3.7"]
+    assert [one[0]["shade"] == row["shade"] for row in one[:3]] == [True, True, False]
+    assert {row["platforms"] for row in several} == {"linux/amd64"}
+
+
+def test_places_in_several_repositories_are_told_apart() -> None:
+    """A directory that two repositories have is named with them; the root of one by its name alone."""
+    frame = tag_sources().filter(pl.col("is_main")).head(4)
+    places = [("a.git", "3.6"), ("b", "3.6"), ("b", "."), ("b", "3.7")]
+    moved = frame.with_columns(
+        pl.Series("git_repository", [f"https://github.com/team/{name}" for name, _ in places]),
+        pl.Series("directory", [directory for _, directory in places]),
+    )
+    assert [row["tag_name"] for row in rows(draw("tag_sources", moved))] == [
+        "team/a 3.6",
+        "team/b 3.6",
+        "team/b",
+        "3.7",
+    ]
+
+
+def test_only_web_addresses_can_be_clicked() -> None:
+    """What is not https leads nowhere."""
+    frame = tag_sources().with_columns(url=pl.lit("javascript:alert(1)"))
+    assert {row["url"] for row in rows(draw("tag_sources", frame))} == {None}
+
+
+def test_groups_of_names_have_a_row_each() -> None:
+    """The first of a group names it, the others stand beside. Who is alone is counted; of one group each has a row."""
+    specification = draw("aliases")
+    found = rows(specification)
+    assert [(row["row"], row["name"], row["label"].strip(), row["tag_name"]) for row in found] == [
+        (0, "latest", "= 3, 3.6", "latest"),
+        (0, "latest", "= 3, 3.6", "3"),
+        (0, "latest", "= 3, 3.6", "3.6"),
+        (1, "slim", "= 3-slim", "slim"),
+        (1, "slim", "= 3-slim", "3-slim"),
+    ]
+    assert "1 more have no other name" in specification["title"]["subtitle"][0]
+    single = rows(draw("aliases", aliases().head(3)))
+    assert [(row["name"], row["label"]) for row in single] == [
+        ("latest", "9 moves"),
+        ("3", "8 moves together"),
+        ("3.6", "7 moves together"),
+    ]
+
+
+def test_gaps_and_hours_add_up_to_the_cells() -> None:
+    """Moves without an hour are not in the week, first moves not among the gaps; both are counted."""
+    specification = draw("update_gaps")
+    week, gaps = (specification["datasets"][panel["data"]["name"]] for panel in specification["vconcat"])
+    assert [(row["day"], row["hour"], row["move_count"]) for row in week] == [
+        ("Mon", 0, 3),
+        ("Tue", 17, 5),
+        ("Sun", 23, 1),
+    ]
+    assert [(row["gap_class"], row["moves"]) for row in gaps] == [
+        ("1 to 6 hours", "5 (71.4 %)"),
+        ("1 to 2 weeks", "1 (14.3 %)"),
+        ("over a year", "1 (14.3 %)"),
+    ]
+    assert specification["title"]["subtitle"] == [
+        "10 moves to another digest; half of the gaps between two are shorter than 4.8 hours."
+        " 3 are the first of their tag and end no gap.",
+        "1 are dated to the day only and have no hour.",
+    ]
+    assert "vconcat" not in draw("update_gaps", update_gaps().head(1))
+    assert "vconcat" not in draw("update_gaps", update_gaps()[2])
 
 
 @pytest.mark.parametrize(

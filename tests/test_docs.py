@@ -67,6 +67,7 @@ def test_sql_files_begin_with_what_they_give(folder: str, names: tuple[str, ...]
     files = {path.stem for path in (ROOT / "imglab" / "sql" / folder).glob("*.sql")}
     pages = {"repo_info_page", "repo_info_section", "repo_info_layer", "repo_info_step"}
     pages |= {"tags_history_state", "tags_history_page", "tags_history_tag"}
+    pages |= {f"supported_tags_{name}" for name in ("document", "definition", "live", "known")}
     extra = {"runs", "failures", "status", "known_tags", *pages} if folder == "queries" else set()
     assert files == {*names, *extra}
     for name in files:
@@ -86,6 +87,14 @@ def test_the_sample_is_what_the_dictionary_says() -> None:
             order by run_id
             """
         ).rows()
+        versions = store.sql(
+            """
+            select document, count(*), min(observed_at)::date::varchar, max(observed_at)::date::varchar
+            from stg_document_version
+            group by document
+            order by document
+            """
+        ).rows()
         texts = store.sql("select count(created_by) from stg_history").item()
         sizes = store.sql(
             """
@@ -100,6 +109,17 @@ def test_the_sample_is_what_the_dictionary_says() -> None:
         (19, 9, "2016-09-09", "2026-09-19"),
         (2, 2, "2019-08-06", "2019-10-17"),
     ]
+    assert versions == [
+        ("library/python", 402, "2014-06-23", "2026-08-13"),
+        ("postgres/README.md", 405, "2014-07-31", "2026-08-18"),
+    ]
     assert texts == 0
     assert (sizes[0], sizes[-2], sizes[-1]) == (265_384_250, 274_601_627, 349_284_332)
     assert sum(path.stat().st_size for path in (ROOT / "data" / "sample").rglob("*.parquet")) < 2_000_000
+
+
+def test_versions_in_the_sample_are_named_after_the_source() -> None:
+    """Commits of official-images and docs, not of the bundles that they were taken from."""
+    with imglab.open_sample() as store:
+        frame = imglab.queries.tag_sources(store, repository="python", tag="2.7.18")
+    assert frame["document_revision"].unique().to_list() == ["beb5a97c8803f47a11f42a4ae8897cab2d8febd5"]

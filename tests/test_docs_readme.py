@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
-import os
-import subprocess
 from collections.abc import Callable, Iterable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -13,6 +10,7 @@ import polars as pl
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from repository import NOON, Clone
 
 from imglab import imports
 from imglab.cli import main
@@ -24,7 +22,6 @@ from imglab.sources.definitions import Build, Library, definitions
 from imglab.sources.docs_readme import parse_readme
 from imglab.store import CHECKS, Paths, Store
 
-NOON = datetime(2026, 2, 1, 12, tzinfo=UTC)
 A, B, C = (letter * 40 for letter in "abc")
 REPOSITORY = "https://github.com/harbour/lantern"
 
@@ -193,6 +190,7 @@ def test_equal_entries_are_one_object() -> None:
             ("https://git.launchpad.net/a/+oci/b", A, "oci", "index.json"),
         ),
         ("https://git.launchpad.net/a/tree/f?h=x", ("https://git.launchpad.net/a", "x", ".", "f")),
+        ("https://[git/a/tree/f?h=x#y", ("https://[git/a", "x", ".", "f")),
         ("https://example.org/somewhere", (None, None, None, None)),
         ("#anchor", (None, None, None, None)),
     ],
@@ -218,6 +216,13 @@ def test_a_section_that_lists_none(words: str) -> None:
     text = f"# Supported tags and respective `Dockerfile` links\n\n{words}\n\n# Quick reference (cont.)\n\n"
     text += "-\t**Supported architectures**: (x)  \n\t**No supported architectures**\n"
     assert parsed(text.encode()) == Library("empty", (), (), ())
+
+
+def test_the_last_line_may_lack_its_end() -> None:
+    """What stands in it counts as a whole."""
+    body = readme(f"1 {A}", architectures="`amd64`, `s390x`")
+    assert parsed(body.removesuffix(b"\n")).architectures == parsed(body).architectures == ("amd64", "s390x")
+    assert parsed(body[: body.index(b"\n\t`amd64`")]).defects[0].line == 7
 
 
 def test_line_ends_of_windows() -> None:
@@ -292,36 +297,6 @@ def test_damage_raises_only_parse_errors(body: bytes, start: float, removed: int
 
 
 # --- imports ---------------------------------------------------------------------------------------------------------
-
-
-def git(folder: Path, *words: str, at: datetime = NOON) -> str:
-    quiet = {"GIT_CONFIG_GLOBAL": os.devnull, "GIT_CONFIG_NOSYSTEM": "1"}
-    when = {"GIT_AUTHOR_DATE": at.isoformat(), "GIT_COMMITTER_DATE": at.isoformat()}
-    command = ["git", "-c", "user.name=x", "-c", "user.email=x@example.org", "-c", "init.defaultBranch=main", *words]
-    environment = os.environ | quiet | when
-    return subprocess.run(command, cwd=folder, env=environment, check=True, capture_output=True, text=True).stdout
-
-
-class Clone:
-    """A repository in the shape of docs that grows by a commit a day."""
-
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
-        self._days = itertools.count()
-        folder.mkdir()
-        git(folder, "init", "-q")
-
-    def commit(self, files: dict[str, bytes | None]) -> str:
-        for name, body in files.items():
-            path = self.folder / name
-            path.parent.mkdir(parents=True, exist_ok=True)
-            if body is None:
-                path.unlink()
-            else:
-                path.write_bytes(body)
-        git(self.folder, "add", "-A")
-        git(self.folder, "commit", "-q", "-m", "x", at=NOON + timedelta(days=next(self._days)))
-        return git(self.folder, "rev-parse", "HEAD").strip()
 
 
 @pytest.fixture
@@ -452,6 +427,17 @@ def test_plain_files(tmp_path: Path) -> None:
     imports.import_documents(data, "docs-readme", tmp_path / "seed.txt", repository="example.org/x/lantern")
     with open_store(data) as store:
         assert store.sql("select distinct repository from tag_definition_interval").item() == "example.org/x/lantern"
+
+
+def test_builds_for_one_architecture(tmp_path: Path) -> None:
+    """Their README names the image, but lists tags of a repository of their own: that has to be named."""
+    note = b'# Note\n\nthis is the "per-architecture" repository for the `s390x` builds of lantern\n\n'
+    (tmp_path / "seed.txt").write_bytes(note + SHARED)
+    with pytest.raises(UsageError, match="none could be read"):
+        imports.import_documents(tmp_path / "data", "docs-readme", tmp_path / "seed.txt")
+    imports.import_documents(tmp_path / "data", "docs-readme", tmp_path / "seed.txt", repository="s390x/lantern")
+    with open_store(tmp_path / "data") as store:
+        assert store.sql("select distinct repository from tag_definition_interval").item() == "docker.io/s390x/lantern"
 
 
 @pytest.mark.parametrize(

@@ -11,8 +11,9 @@ import pytest
 PACKAGE = Path(__file__).parent.parent / "imglab"
 ROWS = {
     **dict.fromkeys(["errors"], 0),
-    **dict.fromkeys(["records", "steps"], 1),
-    **dict.fromkeys(["ahead", "journal", "oci", "connections", "pace", "http", "gitlog", "progress"], 2),
+    **dict.fromkeys(["records", "steps", "tar"], 1),
+    **dict.fromkeys(["ahead", "journal", "oci", "connections", "pace", "http", "credentials"], 2),
+    **dict.fromkeys(["gitlog", "progress", "archive"], 2),
     **dict.fromkeys(["store", "sources"], 3),
     **dict.fromkeys(["charts", "queries", "render", "runs", "snapshot", "imports", "data", "doctor"], 4),
     **dict.fromkeys(["output", "ask", "report", "demo", "commands", "cli"], 5),
@@ -20,6 +21,7 @@ ROWS = {
 BESIDE = {  # within a row: who may import whom
     "journal": {"ahead"},
     "http": {"connections", "pace"},
+    "credentials": {"http", "oci"},
     "data": set(),
     "render": {"queries"},
     "snapshot": {"runs"},
@@ -37,10 +39,11 @@ HOMES = {
     "altair": {"charts"},
     "vl_convert": {"charts"},
     "polars": {
-        *("journal", "store", "queries", "render", "charts", "runs", "snapshot"),
+        *("journal", "store", "queries", "render", "charts", "runs", "snapshot", "imports"),
         *("output", "ask", "report", "demo", "commands"),
     },
     "rich": {"output", "progress"},
+    "backports": {"archive"},
 }
 MODULES = sorted(path for path in PACKAGE.rglob("*.py") if path.name != "__init__.py" or path.parent != PACKAGE)
 

@@ -112,6 +112,21 @@ def test_a_stated_time_of_change_counts_if_it_can_be_true(tmp_path: Path, change
     assert intervals(store)[1][3] == valid_from
 
 
+def test_a_time_of_change_may_be_stated_later(tmp_path: Path) -> None:
+    """Whichever sighting states it: the most precise statement that can be true counts, the better source's first."""
+    sightings = [seen("a", "1", day(2)), seen("a", "2", day(7)), seen("a", "2", day(8), changed_at=day(9))]
+    pages = [seen("a", "2", day(9), changed_at=day(5), time_precision="day", document="p.md")]
+    hub = [seen("a", "2", day(10), changed_at=day(6))]
+    for number, order in enumerate(
+        itertools.permutations([(sightings, "registry"), (pages, "x"), (hub, "docker-hub")])
+    ):
+        data = tmp_path / str(number)
+        for at, (records, source) in enumerate(order):
+            commit(data, day(20 + at), records, source=source)
+        rows = intervals(Store.in_memory(Journal(data / "journal")))
+        assert rows == [("a", "sha256:10", None, 2, 6, 2), ("a", "sha256:20", 6, 6, None, 10)]
+
+
 @pytest.mark.parametrize(
     ("before", "seen_at", "bounds"),
     [

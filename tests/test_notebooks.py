@@ -54,5 +54,10 @@ def test_every_chart_has_a_picture_and_a_specification(path: Path) -> None:
 
 
 def test_there_is_a_notebook_for_each_subject() -> None:
-    """The first three subjects are covered, numbered."""
-    assert [path.stem for path in NOTEBOOKS] == ["01_layer_growth", "02_architectures", "03_tag_churn"]
+    """The first four subjects are covered, numbered."""
+    assert [path.stem for path in NOTEBOOKS] == [
+        "01_layer_growth",
+        "02_architectures",
+        "03_tag_churn",
+        "04_twelve_years_of_tags",
+    ]

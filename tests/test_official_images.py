@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
 from collections.abc import Callable, Iterable
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 
 import polars as pl
@@ -13,6 +11,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from made import commit
+from repository import NOON, Clone, git
 
 from imglab import imports
 from imglab.cli import main
@@ -25,7 +24,6 @@ from imglab.sources.definitions import Build, Library, definitions
 from imglab.sources.official_images import parse_manifest_file
 from imglab.store import CHECKS, Paths, Store
 
-NOON = datetime(2026, 2, 1, 12, tzinfo=UTC)
 A, B, C, D = (letter * 40 for letter in "abcd")
 
 COLUMNS = b"""\
@@ -244,40 +242,16 @@ def test_damage_raises_only_parse_errors(body: bytes, start: float, removed: int
 # --- imports ---------------------------------------------------------------------------------------------------------
 
 
-def git(folder: Path, *words: str, at: datetime = NOON) -> str:
-    quiet = {"GIT_CONFIG_GLOBAL": os.devnull, "GIT_CONFIG_NOSYSTEM": "1"}
-    when = {"GIT_AUTHOR_DATE": at.isoformat(), "GIT_COMMITTER_DATE": at.isoformat()}
-    command = ["git", "-c", "user.name=x", "-c", "user.email=x@example.org", "-c", "init.defaultBranch=main", *words]
-    environment = os.environ | quiet | when
-    return subprocess.run(command, cwd=folder, env=environment, check=True, capture_output=True, text=True).stdout
+class Images(Clone):
+    """A repository in the shape of official-images."""
 
-
-class Clone:
-    """A repository in the shape of official-images that grows by a commit a day."""
-
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
-        self._days = 0
-        folder.mkdir()
-        git(folder, "init", "-q")
-
-    def commit(self, *, at: datetime | None = None, **files: bytes | None) -> str:
-        for name, body in files.items():
-            path = self.folder / "library" / name
-            path.parent.mkdir(exist_ok=True)
-            if body is None:
-                path.unlink()
-            else:
-                path.write_bytes(body)
-        git(self.folder, "add", "-A")
-        git(self.folder, "commit", "-q", "-m", "x", at=at or NOON + timedelta(days=self._days))
-        self._days += 1
-        return git(self.folder, "rev-parse", "HEAD").strip()
+    def commit(self, *, at: datetime | None = None, **files: bytes | None) -> str:  # type: ignore[override]
+        return super().commit({f"library/{name}": body for name, body in files.items()}, at)
 
 
 @pytest.fixture
-def clone(tmp_path: Path) -> Clone:
-    return Clone(tmp_path / "clone")
+def clone(tmp_path: Path) -> Images:
+    return Images(tmp_path / "clone")
 
 
 def imported(data: Path, path: Path, *more: Path) -> Store:
@@ -313,7 +287,7 @@ def line(tag: str, revision: str, directory: str = ".") -> bytes:
     return f"{tag}: git://example.org/lantern@{revision} {directory}\n".encode()
 
 
-def test_a_definition_lasts_until_a_version_says_otherwise(tmp_path: Path, clone: Clone) -> None:
+def test_a_definition_lasts_until_a_version_says_otherwise(tmp_path: Path, clone: Images) -> None:
     """A stretch for each definition; a tag that is no longer named ends, and may begin again."""
     clone.commit(lantern=line("a", A) + line("b", A))
     second = clone.commit(lantern=line("a", A) + line("b", B))
@@ -331,7 +305,7 @@ def test_a_definition_lasts_until_a_version_says_otherwise(tmp_path: Path, clone
         assert store.sql("select count(*) from stg_tag_definition where tag = 'a'").item() == 1
 
 
-def test_order_means_nothing(tmp_path: Path, clone: Clone) -> None:
+def test_order_means_nothing(tmp_path: Path, clone: Images) -> None:
     """Stanzas, architectures and comments in another order are the same definition."""
     stanza = f"Tags: a\nArchitectures: amd64, s390x\nGitCommit: {A}\n"
     turned = f"# new\nTags: a\nGitCommit: {A}\nArchitectures: s390x, amd64\n"
@@ -341,7 +315,7 @@ def test_order_means_nothing(tmp_path: Path, clone: Clone) -> None:
         assert stretches(store, "a") == [(0, None, "amd64", "a"), (0, None, "s390x", "a")]
 
 
-def test_a_removed_document_defines_nothing(tmp_path: Path, clone: Clone) -> None:
+def test_a_removed_document_defines_nothing(tmp_path: Path, clone: Images) -> None:
     """All its tags end; the removal is a version that is not read again."""
     clone.commit(lantern=line("a", A))
     clone.commit(lantern=None, other=line("x", A))
@@ -355,7 +329,7 @@ def test_a_removed_document_defines_nothing(tmp_path: Path, clone: Clone) -> Non
         assert store.sql("select source, tags from stg_run order by started_at").rows()[1] == ("official-images", 0)
 
 
-def test_a_version_that_cannot_be_read_changes_nothing(tmp_path: Path, clone: Clone) -> None:
+def test_a_version_that_cannot_be_read_changes_nothing(tmp_path: Path, clone: Images) -> None:
     """It counts as read and is a failure; the next version is compared with the last one that could be read."""
     clone.commit(lantern=line("a", A) + line("b", A))
     broken = clone.commit(lantern=b"<<<<<<< conflict\n")
@@ -375,7 +349,7 @@ def test_a_version_that_cannot_be_read_changes_nothing(tmp_path: Path, clone: Cl
         ]
 
 
-def test_malformed_lines_become_failures(tmp_path: Path, clone: Clone) -> None:
+def test_malformed_lines_become_failures(tmp_path: Path, clone: Images) -> None:
     """Document, commit and line are named, and the rest of the version is kept."""
     revision = clone.commit(lantern=line("a", A) + b"nonsense\n")
     data = tmp_path / "data"
@@ -388,7 +362,7 @@ def test_malformed_lines_become_failures(tmp_path: Path, clone: Clone) -> None:
         assert stretches(store, "a") == [(0, None, "amd64", "a")]
 
 
-def test_a_longer_history_gives_the_same_in_two_steps(tmp_path: Path, clone: Clone) -> None:
+def test_a_longer_history_gives_the_same_in_two_steps(tmp_path: Path, clone: Images) -> None:
     """Marts are the same row for row, and the second import reads only what is new."""
     clone.commit(lantern=line("a", A) + line("b", A), ferry=STANZAS)
     clone.commit(lantern=line("a", A) + line("b", B))
@@ -405,7 +379,7 @@ def test_a_longer_history_gives_the_same_in_two_steps(tmp_path: Path, clone: Clo
         assert one.sql(rows).rows() == two.sql(rows).rows()
 
 
-def test_history_that_is_found_later(tmp_path: Path, clone: Clone) -> None:
+def test_history_that_is_found_later(tmp_path: Path, clone: Images) -> None:
     """A shallow clone first, the whole one after it: the same as the whole one alone."""
     clone.commit(lantern=line("a", A) + line("gone", A))
     clone.commit(lantern=line("a", B))
@@ -421,7 +395,7 @@ def test_history_that_is_found_later(tmp_path: Path, clone: Clone) -> None:
         assert stretches(two, "gone") == [(0, 1, "amd64", "a")]
 
 
-def test_clocks_that_go_back(tmp_path: Path, clone: Clone) -> None:
+def test_clocks_that_go_back(tmp_path: Path, clone: Images) -> None:
     """The order of commits counts: a version is never older than the one before it, and a time has one state."""
     clone.commit(lantern=line("a", A))
     clone.commit(lantern=line("a", B), at=NOON - timedelta(days=5))
@@ -448,7 +422,7 @@ def test_plain_files(tmp_path: Path) -> None:
         assert store.check("orphan").is_empty()
 
 
-def test_a_tag_that_is_no_longer_named_lives_on(tmp_path: Path, clone: Clone) -> None:
+def test_a_tag_that_is_no_longer_named_lives_on(tmp_path: Path, clone: Images) -> None:
     """What a manifest file says ends no interval of what a registry showed, before or after it."""
     clone.commit(lantern=line("a", A))
     clone.commit(lantern=line("b", A))
@@ -479,7 +453,7 @@ def test_nothing_to_import_is_misuse(
     assert Journal(Paths(tmp_path / "data").journal).run_ids() == []
 
 
-def test_options_that_do_not_fit(tmp_path: Path, clone: Clone) -> None:
+def test_options_that_do_not_fit(tmp_path: Path, clone: Images) -> None:
     """A time for a history and one repository for several files are mistakes."""
     clone.commit(lantern=line("a", A), ferry=STANZAS)
     with pytest.raises(UsageError, match="leave out the time"):
@@ -488,7 +462,7 @@ def test_options_that_do_not_fit(tmp_path: Path, clone: Clone) -> None:
         imports.import_documents(tmp_path, "official-images", clone.folder, repository="example.org/x")
 
 
-def test_the_command_imports(tmp_path: Path, clone: Clone, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_command_imports(tmp_path: Path, clone: Images, capsys: pytest.CaptureFixture[str]) -> None:
     """Exit code 0 and what was done; 1 where a line was malformed."""
     clone.commit(lantern=line("a", A))
     command = ["--data", str(tmp_path / "data"), "import", "official-images", str(clone.folder)]

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import os
 import shutil
-import subprocess
 from collections import Counter, defaultdict
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, TypeVar
 
 import pytest
+from repository import NOON, Clone
 
 from imglab import gitlog, imports
 from imglab.data import open_store
@@ -35,7 +34,6 @@ PAGES = Path(__file__).parent / "data" / "repo_info"
 SINGLE, LIST, SCHEMA1, ABSENT = (
     (PAGES / f"{name}.md").read_bytes() for name in ("single", "list", "schema1", "absent")
 )
-NOON = datetime(2026, 2, 1, 12, tzinfo=UTC)
 R = TypeVar("R", bound=Record)
 
 
@@ -56,39 +54,9 @@ def stated(records: list[Record]) -> list[Record]:
 # --- collecting ------------------------------------------------------------------------------------------------------
 
 
-def git(folder: Path, *words: str, at: datetime = NOON) -> str:
-    quiet = {"GIT_CONFIG_GLOBAL": os.devnull, "GIT_CONFIG_NOSYSTEM": "1"}
-    when = {"GIT_AUTHOR_DATE": at.isoformat(), "GIT_COMMITTER_DATE": at.isoformat()}
-    command = ["git", "-c", "user.name=x", "-c", "user.email=x@example.org", "-c", "init.defaultBranch=main", *words]
-    environment = os.environ | quiet | when
-    return subprocess.run(command, cwd=folder, env=environment, check=True, capture_output=True, text=True).stdout
-
-
-class Clone:
-    """A repository in the shape of repo-info that grows by commits."""
-
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
-        git(folder, "init", "-q")
-
-    def commit(self, at: datetime, files: dict[str, bytes | None]) -> str:
-        for name, body in files.items():
-            path = self.folder / name
-            path.parent.mkdir(parents=True, exist_ok=True)
-            if body is None:
-                path.unlink()
-            else:
-                path.write_bytes(body)
-        git(self.folder, "add", "-A")
-        git(self.folder, "commit", "-q", "-m", "x", at=at)
-        return git(self.folder, "rev-parse", "HEAD").strip()
-
-
 @pytest.fixture
 def clone(tmp_path: Path) -> Clone:
-    folder = tmp_path / "clone"
-    folder.mkdir()
-    return Clone(folder)
+    return Clone(tmp_path / "clone")
 
 
 PAGE = "repos/lantern/remote/1.0.md"
@@ -97,9 +65,9 @@ OTHER = SINGLE[: SINGLE.index(b"sha256:")] + b"sha256:" + b"0" * 64 + SINGLE[SIN
 
 def test_history_gives_observations_at_commits(clone: Clone) -> None:
     """Each version is an observation at its commit's time, with document and commit; a removal is none."""
-    first = clone.commit(NOON, {PAGE: SINGLE})
-    second = clone.commit(NOON + timedelta(days=1), {PAGE: OTHER})
-    clone.commit(NOON + timedelta(days=2), {PAGE: None})
+    first = clone.commit(at=NOON, files={PAGE: SINGLE})
+    second = clone.commit(at=NOON + timedelta(days=1), files={PAGE: OTHER})
+    clone.commit(at=NOON + timedelta(days=2), files={PAGE: None})
     observations = of(TagObservation, collected(clone.folder))
     assert [(row.observed_at, row.document, row.document_revision) for row in observations] == [
         (NOON, PAGE, first),
@@ -110,9 +78,9 @@ def test_history_gives_observations_at_commits(clone: Clone) -> None:
 
 def test_content_is_told_once(clone: Clone) -> None:
     """A digest that many versions name gives its rows once, and none if it is known already."""
-    clone.commit(NOON, {PAGE: SINGLE, "repos/ferry/remote/2.md": LIST})
-    clone.commit(NOON + timedelta(days=1), {PAGE: OTHER})
-    clone.commit(NOON + timedelta(days=2), {PAGE: SINGLE})
+    clone.commit(at=NOON, files={PAGE: SINGLE, "repos/ferry/remote/2.md": LIST})
+    clone.commit(at=NOON + timedelta(days=1), files={PAGE: OTHER})
+    clone.commit(at=NOON + timedelta(days=2), files={PAGE: SINGLE})
     records = collected(clone.folder)
     assert len(of(TagObservation, records)) == 4
     digests = [record.digest for record in records if isinstance(record, Manifest | Config)]
@@ -123,10 +91,10 @@ def test_content_is_told_once(clone: Clone) -> None:
 
 def test_longer_history_reads_only_what_is_new(clone: Clone) -> None:
     """Versions read in former runs are passed over."""
-    clone.commit(NOON, {PAGE: SINGLE})
+    clone.commit(at=NOON, files={PAGE: SINGLE})
     read = {(str(row.document), str(row.document_revision)) for row in of(TagObservation, collected(clone.folder))}
     assert len(read) == 1
-    newest = clone.commit(NOON + timedelta(days=1), {PAGE: OTHER})
+    newest = clone.commit(at=NOON + timedelta(days=1), files={PAGE: OTHER})
     observations = of(TagObservation, collected(clone.folder, read=read))
     assert [row.document_revision for row in observations] == [newest]
 
@@ -134,7 +102,7 @@ def test_longer_history_reads_only_what_is_new(clone: Clone) -> None:
 def test_only_remote_pages_of_a_clone_are_read(clone: Clone) -> None:
     """Other documents of the repository are left alone without a word."""
     others = {"README.md": b"# x\n", "repos/lantern/README.md": b"x", "repos/lantern/local/1.0.md": b"# x\n"}
-    clone.commit(NOON, {PAGE: SINGLE, "notes.md": b"x", **others})
+    clone.commit(at=NOON, files={PAGE: SINGLE, "notes.md": b"x", **others})
     records = collected(clone.folder)
     assert [row.document for row in of(TagObservation, records)] == [PAGE]
     assert of(Failure, records) == []
@@ -142,8 +110,8 @@ def test_only_remote_pages_of_a_clone_are_read(clone: Clone) -> None:
 
 def test_two_commits_in_one_second(clone: Clone) -> None:
     """Of versions committed in the same second the last counts: a tag points at one digest at a time."""
-    clone.commit(NOON, {PAGE: SINGLE})
-    second = clone.commit(NOON, {PAGE: OTHER})
+    clone.commit(at=NOON, files={PAGE: SINGLE})
+    second = clone.commit(at=NOON, files={PAGE: OTHER})
     (observation,) = of(TagObservation, collected(clone.folder))
     assert observation.document_revision == second
 
@@ -151,9 +119,9 @@ def test_two_commits_in_one_second(clone: Clone) -> None:
 def test_every_version_leaves_a_trace(clone: Clone) -> None:
     """What was read is told with its form, also if it is no page, or gone; what a second replaced leaves nothing."""
     other = "repos/harbour/ferry/remote/2.md"
-    clone.commit(NOON, {PAGE: SINGLE, other: LIST})
-    clone.commit(NOON, {PAGE: ABSENT})
-    clone.commit(NOON + timedelta(days=1), {PAGE: b"# x\n", other: None})
+    clone.commit(at=NOON, files={PAGE: SINGLE, other: LIST})
+    clone.commit(at=NOON, files={PAGE: ABSENT})
+    clone.commit(at=NOON + timedelta(days=1), files={PAGE: b"# x\n", other: None})
     assert [
         (row.document, row.observed_at, row.repository, row.is_removed, row.form, row.tags)
         for row in of(DocumentVersion, collected(clone.folder))
@@ -167,9 +135,9 @@ def test_every_version_leaves_a_trace(clone: Clone) -> None:
 
 def test_second_import_adds_nothing(clone: Clone, tmp_path: Path) -> None:
     """Pages, removals, what cannot be read and what was replaced within a second: none of it is read again."""
-    clone.commit(NOON, {PAGE: SINGLE, "repos/ferry/remote/2.md": LIST})
-    clone.commit(NOON, {PAGE: OTHER})
-    clone.commit(NOON + timedelta(days=1), {PAGE: b"# x\n", "repos/ferry/remote/2.md": None})
+    clone.commit(at=NOON, files={PAGE: SINGLE, "repos/ferry/remote/2.md": LIST})
+    clone.commit(at=NOON, files={PAGE: OTHER})
+    clone.commit(at=NOON + timedelta(days=1), files={PAGE: b"# x\n", "repos/ferry/remote/2.md": None})
     first = imports.import_documents(tmp_path / "data", "repo-info", clone.folder)
     assert (first.run.tags, first.run.failures) == (2, 1)
     second = imports.import_documents(tmp_path / "data", "repo-info", clone.folder)
@@ -180,10 +148,10 @@ def test_second_import_adds_nothing(clone: Clone, tmp_path: Path) -> None:
 def test_index_is_told_whole_where_it_can(clone: Clone) -> None:
     """An index of which one version misses a platform is told from a version that has them all."""
     page = "repos/ferry/remote/2.md"
-    clone.commit(NOON, {page: LIST[:-3]})
+    clone.commit(at=NOON, files={page: LIST[:-3]})
     broken = collected(clone.folder)
     assert len(of(IndexEntry, broken)) == 3
-    clone.commit(NOON + timedelta(days=1), {page: LIST})
+    clone.commit(at=NOON + timedelta(days=1), files={page: LIST})
     records = collected(clone.folder)
     assert [entry.position for entry in of(IndexEntry, records)] == [0, 1, 2, 3]
     assert [manifest.kind for manifest in of(Manifest, records)].count("index") == 1
@@ -192,7 +160,7 @@ def test_index_is_told_whole_where_it_can(clone: Clone) -> None:
 def test_failures_name_document_commit_and_line(clone: Clone) -> None:
     """What cannot be read is a failure with its place; the rest is imported."""
     broken = LIST.replace(b"(2400 bytes)", b"(2401 bytes)")
-    commit = clone.commit(NOON, {PAGE: b"", "repos/ferry/remote/2.md": broken})
+    commit = clone.commit(at=NOON, files={PAGE: b"", "repos/ferry/remote/2.md": broken})
     records = collected(clone.folder)
     assert [(failure.locator, failure.kind) for failure in of(Failure, records)] == [
         (f"repos/ferry/remote/2.md@{commit}:41", "sum-mismatch"),
@@ -253,14 +221,14 @@ def test_folder_without_pages(tmp_path: Path) -> None:
 
 def test_time_is_not_given_for_a_history(clone: Clone) -> None:
     """A history has its own times: giving one is a mistake."""
-    clone.commit(NOON, {PAGE: SINGLE})
+    clone.commit(at=NOON, files={PAGE: SINGLE})
     with pytest.raises(UsageError, match="leave out the time"):
         collected(clone.folder, observed_at=NOON)
 
 
 def test_progress_counts_versions(clone: Clone) -> None:
     """Progress tells how many versions are done and how many there are, to the end."""
-    clone.commit(NOON, {PAGE: SINGLE, "repos/ferry/remote/2.md": LIST})
+    clone.commit(at=NOON, files={PAGE: SINGLE, "repos/ferry/remote/2.md": LIST})
     told: list[tuple[int, int]] = []
     collected(clone.folder, progress=lambda done, total: told.append((done, total)))
     assert told == [(0, 2), (1, 2), (2, 2)]
@@ -331,8 +299,8 @@ def seen(records: list[Record]) -> list[tuple[str, int, str | None, int | None]]
 
 def test_many_tags_of_one_document(clone: Clone) -> None:
     """Each section is an observation at its place; what it describes is told."""
-    clone.commit(NOON, {EARLIER: LAYERED})
-    clone.commit(NOON + timedelta(days=1), {EARLIER: details(SINGLE, TWO)})
+    clone.commit(at=NOON, files={EARLIER: LAYERED})
+    clone.commit(at=NOON + timedelta(days=1), files={EARLIER: details(SINGLE, TWO)})
     records = collected(clone.folder)
     assert seen(records) == [
         ("1.0", 0, "tag-details.md", 0),
@@ -347,7 +315,7 @@ def test_many_tags_of_one_document(clone: Clone) -> None:
 def test_only_documents_of_tags_of_a_clone_are_read(clone: Clone, tmp_path: Path) -> None:
     """Beside them lie thousands of other documents, which are left alone: in a history and in plain folders."""
     others = {"lantern/README.md": b"# x\n", "lantern/content.md": b"x", "ferry/logo.md": b"x", "x.md": SINGLE}
-    clone.commit(NOON, {EARLIER: LAYERED, **others})
+    clone.commit(at=NOON, files={EARLIER: LAYERED, **others})
     shutil.copytree(clone.folder, tmp_path / "plain", ignore=shutil.ignore_patterns(".git"))
     for folder in (clone.folder, tmp_path / "plain"):
         records = collected(folder)
@@ -357,10 +325,10 @@ def test_only_documents_of_tags_of_a_clone_are_read(clone: Clone, tmp_path: Path
 
 def test_page_speaks_for_its_tag(clone: Clone) -> None:
     """A document of many tags speaks for those that have no page beside it in its tree."""
-    clone.commit(NOON, {PAGE: SINGLE})
-    clone.commit(NOON + timedelta(days=1), {DETAILS: details(OTHER, TWO)})
-    clone.commit(NOON + timedelta(days=2), {DETAILS: details(SINGLE, TWO), PAGE: None})
-    clone.commit(NOON + timedelta(days=3), {"repos/other/remote/2.0.md": SINGLE, DETAILS: details(TWO)})
+    clone.commit(at=NOON, files={PAGE: SINGLE})
+    clone.commit(at=NOON + timedelta(days=1), files={DETAILS: details(OTHER, TWO)})
+    clone.commit(at=NOON + timedelta(days=2), files={DETAILS: details(SINGLE, TWO), PAGE: None})
+    clone.commit(at=NOON + timedelta(days=3), files={"repos/other/remote/2.0.md": SINGLE, DETAILS: details(TWO)})
     records = collected(clone.folder)
     assert [row for row in seen(records) if row[2] != "2.0.md"] == [
         ("1.0", 0, "1.0.md", None),
@@ -374,10 +342,10 @@ def test_page_speaks_for_its_tag(clone: Clone) -> None:
 
 def test_document_made_from_pages_is_not_read(clone: Clone) -> None:
     """What a commit writes beside the pages of the same image says nothing that they do not say."""
-    clone.commit(NOON, {DETAILS: details(SINGLE, TWO)})
-    clone.commit(NOON + timedelta(days=1), {DETAILS: details(OTHER, TWO), PAGE: SINGLE})
-    clone.commit(NOON + timedelta(days=2), {DETAILS: b"x", PAGE: OTHER})
-    clone.commit(NOON + timedelta(days=3), {DETAILS: None, PAGE: SINGLE})
+    clone.commit(at=NOON, files={DETAILS: details(SINGLE, TWO)})
+    clone.commit(at=NOON + timedelta(days=1), files={DETAILS: details(OTHER, TWO), PAGE: SINGLE})
+    clone.commit(at=NOON + timedelta(days=2), files={DETAILS: b"x", PAGE: OTHER})
+    clone.commit(at=NOON + timedelta(days=3), files={DETAILS: None, PAGE: SINGLE})
     records = collected(clone.folder)
     assert of(Failure, records) == []
     assert seen(records) == [
@@ -429,7 +397,7 @@ def test_traces_of_documents_of_many_tags(clone: Clone, tmp_path: Path) -> None:
     blanks = details(SINGLE).replace(b"-\t", b"- ").replace(b"\t", b"  ").replace(b"- [", b"-\t[")
     bodies = [LAYERED, blanks, details(SINGLE), b"# Lantern\n", b"", None]
     for day, body in enumerate(bodies):
-        clone.commit(NOON + timedelta(days=day), {EARLIER: body})
+        clone.commit(at=NOON + timedelta(days=day), files={EARLIER: body})
     versions = of(DocumentVersion, collected(clone.folder))
     assert [(row.form, row.is_removed) for row in versions] == [
         ("tag-details by layer", False),
@@ -449,11 +417,11 @@ def test_traces_of_documents_of_many_tags(clone: Clone, tmp_path: Path) -> None:
 def test_standing_defects_are_told_once(clone: Clone) -> None:
     """A broken section fails with the first version that has it so, and again if it breaks otherwise."""
     broken = LAYERED.replace(b"Layers (1)", b"Layers (3)")
-    first = clone.commit(NOON, {EARLIER: broken})
-    clone.commit(NOON + timedelta(days=1), {EARLIER: broken.replace(b"yet", b"now")})
-    clone.commit(NOON + timedelta(days=2), {EARLIER: LAYERED})
-    clone.commit(NOON + timedelta(days=3), {EARLIER: b"\n" + broken})
-    last = clone.commit(NOON + timedelta(days=4), {EARLIER: broken.replace(b"sha256:1", b"sha256:4")})
+    first = clone.commit(at=NOON, files={EARLIER: broken})
+    clone.commit(at=NOON + timedelta(days=1), files={EARLIER: broken.replace(b"yet", b"now")})
+    clone.commit(at=NOON + timedelta(days=2), files={EARLIER: LAYERED})
+    clone.commit(at=NOON + timedelta(days=3), files={EARLIER: b"\n" + broken})
+    last = clone.commit(at=NOON + timedelta(days=4), files={EARLIER: broken.replace(b"sha256:1", b"sha256:4")})
     records = collected(clone.folder)
     told = [(failure.locator, failure.kind) for failure in of(Failure, records)]
     assert told[0] == (f"{EARLIER}@{first}:14", "missing-layers")
@@ -465,7 +433,7 @@ def test_standing_defects_are_told_once(clone: Clone) -> None:
 
 def test_tag_twice_in_one_document(clone: Clone) -> None:
     """The first section counts; one that says something else is a failure."""
-    clone.commit(NOON, {EARLIER: details(SINGLE, SINGLE, OTHER)})
+    clone.commit(at=NOON, files={EARLIER: details(SINGLE, SINGLE, OTHER)})
     records = collected(clone.folder)
     assert len(of(TagObservation, records)) == 1
     assert [failure.kind for failure in of(Failure, records)] == ["contradiction"]
@@ -473,10 +441,12 @@ def test_tag_twice_in_one_document(clone: Clone) -> None:
 
 def test_layers_are_told_with_their_types(clone: Clone) -> None:
     """Content shown without media types of layers waits for a version that shows them."""
-    clone.commit(NOON, {EARLIER: details(untyped(SINGLE), untyped(TWO.replace(b"80d5b094ab02", b"000000000000")))})
+    clone.commit(
+        at=NOON, files={EARLIER: details(untyped(SINGLE), untyped(TWO.replace(b"80d5b094ab02", b"000000000000")))}
+    )
     records = collected(clone.folder)
     assert [layer.media_type for layer in of(Layer, records)] == [None, None]
-    clone.commit(NOON + timedelta(days=1), {EARLIER: details(SINGLE)})
+    clone.commit(at=NOON + timedelta(days=1), files={EARLIER: details(SINGLE)})
     records = collected(clone.folder)
     assert [layer.media_type for layer in of(Layer, records)] == [
         "application/vnd.docker.image.rootfs.diff.tar.gzip",

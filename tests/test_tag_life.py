@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Iterable
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+import polars as pl
 import pytest
 from made import REPOSITORY, commit, day, defined, definition, digest, image, index, seen
 
-from imglab import ask, queries
+from imglab import ask, charts, imports, queries
 from imglab.errors import UsageError
 from imglab.journal import Journal
 from imglab.records import DocumentVersion, Listing, Record
@@ -220,26 +221,32 @@ def test_without_documents_images_tell(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("word", "platform"),
+    ("word", "constraints", "platform"),
     [
-        ("amd64", "linux/amd64"),
-        ("arm32v5", "linux/arm/v5"),
-        ("arm32v7", "linux/arm/v7"),
-        ("arm64v8", "linux/arm64"),
-        ("i386", "linux/386"),
-        ("mips64le", "linux/mips64le"),
-        ("ppc64le", "linux/ppc64le"),
-        ("riscv64", "linux/riscv64"),
-        ("s390x", "linux/s390x"),
-        ("windows-amd64", "windows/amd64"),
-        ("windows-arm64v8", "windows/arm64"),
-        (None, None),
+        ("amd64", None, "linux/amd64"),
+        ("amd64", "!aufs", "linux/amd64"),
+        ("amd64", "windowsservercore", "windows/amd64"),
+        ("amd64", "!aufs, nanoserver", "windows/amd64"),
+        ("arm32v5", None, "linux/arm/v5"),
+        ("arm32v7", None, "linux/arm/v7"),
+        ("arm64v8", None, "linux/arm64"),
+        ("i386", None, "linux/386"),
+        ("mips64le", None, "linux/mips64le"),
+        ("ppc64le", None, "linux/ppc64le"),
+        ("riscv64", None, "linux/riscv64"),
+        ("s390x", None, "linux/s390x"),
+        ("windows-amd64", "windowsservercore-ltsc2025", "windows/amd64"),
+        ("windows-arm64v8", None, "windows/arm64"),
+        (None, None, None),
     ],
 )
-def test_words_of_bashbrew_stand_for_platforms(tmp_path: Path, word: str | None, platform: str | None) -> None:
-    """Documents have names of their own for architectures."""
+def test_words_of_bashbrew_stand_for_platforms(
+    tmp_path: Path, word: str | None, constraints: str | None, platform: str | None
+) -> None:
+    """Documents have names of their own for architectures, and once had none for Windows."""
     store = Store.in_memory(Journal(tmp_path))
-    assert store.sql("select bashbrew_platform($word::varchar)", {"word": word}).item() == platform
+    given = {"word": word, "constraints": constraints}
+    assert store.sql("select bashbrew_platform($word::varchar, $constraints::varchar)", given).item() == platform
 
 
 # --- aliases ---------------------------------------------------------------------------------------------------------
@@ -296,6 +303,7 @@ def test_without_definitions_digests_tell_and_a_day_is_forgiven(tmp_path: Path) 
     sightings = [
         *(seen("latest", "1", day(1)), seen("slim", "1", day(1)), seen("late", "1", day(1))),
         *(seen("latest", "2", day(5)), seen("slim", "2", day(5) + HOUR), seen("late", "2", day(7))),
+        seen("latest", "2", day(9)),
     ]
     frame = queries.aliases(store_of(tmp_path, sightings, source="registry"), repository=REPOSITORY)
     assert frame.select("tag", "together_from", "is_always", "move_count", "basis").rows() == [
@@ -304,6 +312,7 @@ def test_without_definitions_digests_tell_and_a_day_is_forgiven(tmp_path: Path) 
         ("late", day(7), False, 0, "digest"),
     ]
     assert frame["digest"].unique().to_list() == [digest("2")]
+    assert frame["last_observed_at"].to_list() == [day(9), day(5) + HOUR, day(7)]
 
 
 # --- tag_sources -----------------------------------------------------------------------------------------------------
@@ -392,10 +401,11 @@ def test_gaps_lie_between_moves_of_one_tag(tmp_path: Path) -> None:
 
 
 def test_moves_dated_to_the_day_have_no_hour(tmp_path: Path) -> None:
-    """Nobody knows it."""
-    moved = seen("a", "2", day(6), changed_at=day(4), time_precision="day")
-    store = store_of(tmp_path, [seen("a", "1", day(2)), moved], source="tags-history")
-    assert queries.update_gaps(store, repository=REPOSITORY).select("weekday", "hour").rows() == [(7, None)]
+    """Nobody knows it, also if the page was read on that day."""
+    moved = [seen("a", "2", day(6), changed_at=day(4), time_precision="day")]
+    moved += [seen("a", "3", day(8) + HOUR, changed_at=day(8), time_precision="day")]
+    store = store_of(tmp_path, [seen("a", "1", day(2)), *moved], source="tags-history")
+    assert queries.update_gaps(store, repository=REPOSITORY).select("weekday", "hour").rows() == [(4, None), (7, None)]
 
 
 def test_where_no_tag_moved_changes_of_definitions_count(tmp_path: Path) -> None:
@@ -424,3 +434,39 @@ def test_tags_that_only_documents_name_are_known(tmp_path: Path) -> None:
     assert ask.answer("tag_history", {"repository": REPOSITORY, "tag": "latest"}, data=tmp_path).is_empty()
     with pytest.raises(UsageError, match="no tag latst in the store; it has 1, among them latest"):
         ask.answer("tag_sources", {"repository": REPOSITORY, "tag": "latst"}, data=tmp_path)
+
+
+@pytest.fixture(scope="session")
+def years(real_data: Path, tmp_path_factory: pytest.TempPathFactory) -> Store:
+    """Ten images of official-images, 2013 to 2026."""
+    data = tmp_path_factory.mktemp("years")
+    imports.import_documents(data, "official-images", real_data / "official-images.bundle")
+    return Store(data)
+
+
+@pytest.mark.real_history
+@pytest.mark.parametrize("name", ["tag_lifetimes", "architecture_support", "aliases", "tag_sources", "update_gaps"])
+@pytest.mark.parametrize("given", [{}, {"tag": "latest"}, {"tag": "8*"}], ids=str)
+def test_real_answers_can_be_drawn(years: Store, name: str, given: dict[str, str]) -> None:
+    """Of the largest history, whole, of a tag or of some: charts take what questions answer, in their order."""
+    frame = getattr(queries, name)(years, repository="openjdk", **given)
+    chart = charts.specification(getattr(charts, name)(frame))
+    assert "openjdk" in charts.title_of(chart) or frame.is_empty()
+    assert sum(map(len, chart["datasets"].values())) <= charts.MAX_ROWS
+
+
+@pytest.mark.real_history
+def test_the_real_history_of_python(years: Store) -> None:
+    """Figures that were counted otherwise: tags ever and now, platforms, and the newest build."""
+    lives = queries.tag_lifetimes(years, repository="python")
+    assert (lives.height, lives["ended_at"].null_count(), lives["return_count"].sum()) == (3_914, 150, 91)
+    platforms = queries.architecture_support(years, repository="python").filter(pl.col("valid_to").is_null())
+    assert platforms["last_all_tag_count"].unique().to_list() == [150]
+    assert platforms.height == 10
+    after = datetime(2026, 8, 20, tzinfo=UTC)
+    latest = queries.tag_sources(years, repository="python", tag="latest", at=after).row(0, named=True)
+    built = "228f71e70a42ba9f9a092321b971031603bb88ff"
+    assert latest["url"] == f"https://github.com/docker-library/python/blob/{built}/3.14/trixie/Dockerfile"
+    names = queries.aliases(years, repository="python", tag="latest")
+    assert names["tag"].to_list() == ["latest", "3", "3.14", "3.14.7"]
+    assert queries.update_gaps(years, repository="python")["move_count"].sum() > 18_000

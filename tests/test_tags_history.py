@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
 from collections.abc import Callable, Iterable
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
@@ -12,6 +10,7 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from repository import Clone, git
 
 from imglab import gitlog, imports
 from imglab.cli import main
@@ -497,40 +496,19 @@ def test_one_page_among_others(tmp_path: Path) -> None:
 # --- histories -------------------------------------------------------------------------------------------------------
 
 
-def git(folder: Path, *words: str, at: datetime = NOON) -> str:
-    quiet = {"GIT_CONFIG_GLOBAL": os.devnull, "GIT_CONFIG_NOSYSTEM": "1"}
-    when = {"GIT_AUTHOR_DATE": at.isoformat(), "GIT_COMMITTER_DATE": at.isoformat()}
-    command = ["git", "-c", "user.name=x", "-c", "user.email=x@example.org", "-c", "init.defaultBranch=main", *words]
-    environment = os.environ | quiet | when
-    return subprocess.run(command, cwd=folder, env=environment, check=True, capture_output=True, text=True).stdout
+class Pages(Clone):
+    """A repository of pages."""
 
-
-class Clone:
-    """A repository of pages that grows by a commit a day."""
-
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
-        self._days = 0
-        folder.mkdir()
-        git(folder, "init", "-q")
-
-    def commit(self, body: bytes | None, *, path: str = HERE, at: datetime | None = None) -> str:
-        if body is None:
-            (self.folder / path).unlink()
-        else:
-            written(self.folder, body, path)
-        git(self.folder, "add", "-A")
-        git(self.folder, "commit", "-q", "-m", "x", at=at or NOON + timedelta(days=self._days))
-        self._days += 1
-        return git(self.folder, "rev-parse", "HEAD").strip()
+    def commit(self, body: bytes | None, *, path: str = HERE, at: datetime | None = None) -> str:  # type: ignore[override]
+        return super().commit({path: body}, at)
 
 
 @pytest.fixture
-def clone(tmp_path: Path) -> Clone:
-    return Clone(tmp_path / "clone")
+def clone(tmp_path: Path) -> Pages:
+    return Pages(tmp_path / "clone", NOON)
 
 
-def test_a_history(clone: Clone) -> None:
+def test_a_history(clone: Pages) -> None:
     """Versions count at their commit's time, which also gives pages their year that do not tell it."""
     first = clone.commit(TABBED)
     second = clone.commit(changed("2026-02-10", "2025-12-31"))
@@ -547,7 +525,7 @@ def test_a_history(clone: Clone) -> None:
     assert days == {(10, "2026-01-31", first), (11, "2025-01-31", second)}
 
 
-def test_what_is_gone_is_not_told(clone: Clone) -> None:
+def test_what_is_gone_is_not_told(clone: Pages) -> None:
     """A tag that a page no longer lists, and a page that is removed, make no observation; the removal is a version."""
     clone.commit(SPLIT)
     clone.commit(changed(f"|  `1` | January 31st | `{B}` |\n", ""))
@@ -558,7 +536,7 @@ def test_what_is_gone_is_not_told(clone: Clone) -> None:
     assert len(sightings(records)) == 6 + 5
 
 
-def test_versions_that_were_read_are_passed_over(clone: Clone) -> None:
+def test_versions_that_were_read_are_passed_over(clone: Pages) -> None:
     """Only the new ones are told; with none of them there is nothing to say, and no mistake."""
     first = clone.commit(SPLIT)
     second = clone.commit(b"<<<<<<< conflict\n")
@@ -568,7 +546,7 @@ def test_versions_that_were_read_are_passed_over(clone: Clone) -> None:
     assert collected(clone.folder, replace(NOW, read={(HERE, first), (HERE, second)})) == []
 
 
-def test_failures_name_document_commit_and_line(clone: Clone) -> None:
+def test_failures_name_document_commit_and_line(clone: Pages) -> None:
     """And what is wrong there."""
     revision = clone.commit(changed("January 31st", "January 32nd"))
     (failure,) = (record for record in collected(clone.folder) if isinstance(record, Failure))
@@ -577,7 +555,7 @@ def test_failures_name_document_commit_and_line(clone: Clone) -> None:
     assert failure.message == f"{HERE}@{revision}: line 16: 'January 32nd' is no day such as June 9th"
 
 
-def test_pages_that_only_their_title_names(clone: Clone) -> None:
+def test_pages_that_only_their_title_names(clone: Pages) -> None:
     """Nobody knows what its removal, or a broken version, is about: a version that was read, of no repository."""
     clone.commit(SPLIT, path="tags_history.md")
     clone.commit(b"broken\n", path="tags_history.md")
@@ -590,7 +568,7 @@ def test_pages_that_only_their_title_names(clone: Clone) -> None:
     ]
 
 
-def test_clocks_that_go_back(clone: Clone) -> None:
+def test_clocks_that_go_back(clone: Pages) -> None:
     """A version is never older than the one before it, and of a time the last state counts."""
     clone.commit(SPLIT)
     clone.commit(changed(A, D), at=NOON - timedelta(days=5))
@@ -599,14 +577,14 @@ def test_clocks_that_go_back(clone: Clone) -> None:
     assert ("chainguard", "2", "d") in sightings(records)
 
 
-def test_a_time_for_a_history_is_misuse(clone: Clone) -> None:
+def test_a_time_for_a_history_is_misuse(clone: Pages) -> None:
     """Its commits say when."""
     clone.commit(SPLIT)
     with pytest.raises(UsageError, match="leave out the time"):
         collected(clone.folder, replace(NOW, observed_at=NOON))
 
 
-def test_a_bundle_and_one_file_of_a_history(clone: Clone, tmp_path: Path) -> None:
+def test_a_bundle_and_one_file_of_a_history(clone: Pages, tmp_path: Path) -> None:
     """Both give what the whole repository gives."""
     clone.commit(SPLIT)
     clone.commit(DATED)
@@ -616,7 +594,7 @@ def test_a_bundle_and_one_file_of_a_history(clone: Clone, tmp_path: Path) -> Non
     assert collected(tmp_path / "pages.bundle") == collected(clone.folder / HERE) == records
 
 
-def test_a_blob_that_is_missing_is_read_later(clone: Clone) -> None:
+def test_a_blob_that_is_missing_is_read_later(clone: Pages) -> None:
     """It is a failure, and not a version that was read."""
     clone.commit(SPLIT)
     second = clone.commit(DATED)
@@ -630,7 +608,7 @@ def test_a_blob_that_is_missing_is_read_later(clone: Clone) -> None:
 # --- the command -----------------------------------------------------------------------------------------------------
 
 
-def test_the_command_imports(tmp_path: Path, clone: Clone, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_command_imports(tmp_path: Path, clone: Pages, capsys: pytest.CaptureFixture[str]) -> None:
     """Exit code 0 and what was done; 1 where a line was malformed; what was read before is not read again."""
     clone.commit(SPLIT)
     command = ["--data", str(tmp_path / "data"), "import", "tags-history", str(clone.folder)]

@@ -9,6 +9,7 @@ inside what Vega-Lite 5.8 and 6.4 draw alike. Text from registries (tags, steps)
 Importing this package makes notebooks draw Altair charts without a network; see `enable_notebook_renderer`.
 """
 
+from imglab.charts.built_from import aliases, architecture_support, tag_sources
 from imglab.charts.frames import MAX_ROWS, ChartError, MissingColumn, TooManyRows
 from imglab.charts.output import (
     enable_notebook_renderer,
@@ -19,6 +20,7 @@ from imglab.charts.output import (
 )
 from imglab.charts.page import document, figure
 from imglab.charts.side_by_side import architecture_sizes, layers, tags
+from imglab.charts.tag_life import tag_lifetimes, update_gaps
 from imglab.charts.theme import PAGE_THEMES, Chart
 from imglab.charts.through_time import layer_growth, size_over_time, tag_churn, tag_history
 
@@ -29,7 +31,9 @@ __all__ = [
     "ChartError",
     "MissingColumn",
     "TooManyRows",
+    "aliases",
     "architecture_sizes",
+    "architecture_support",
     "document",
     "enable_notebook_renderer",
     "figure",
@@ -41,8 +45,11 @@ __all__ = [
     "specification",
     "tag_churn",
     "tag_history",
+    "tag_lifetimes",
+    "tag_sources",
     "tags",
     "title_of",
+    "update_gaps",
 ]
 
 enable_notebook_renderer()

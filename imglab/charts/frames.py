@@ -74,6 +74,11 @@ def plain_column(name: str, length: int, missing: str) -> pl.Expr:
     return pl.col(name).cast(pl.String).map_elements(lambda text: plain(text, length), pl.String).fill_null(missing)
 
 
+def apart(name: str) -> pl.Expr:
+    """The texts of the column *name*, equal ones told apart by blanks at their end: an axis has one place for each."""
+    return pl.col(name) + pl.lit(" ").repeat_by(pl.int_range(pl.len()).over(name)).list.join("")
+
+
 def when_text(name: str, missing: str = "unknown") -> pl.Expr:
     """The instants of the column *name* as text: `2019-10-17 12:00 UTC`."""
     return pl.col(name).dt.strftime("%Y-%m-%d %H:%M UTC").fill_null(missing)

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Literal
-
 import altair as alt
 import polars as pl
 
 from imglab.charts.frames import (
+    apart,
     checked,
     drawable,
     exact_size_text,
@@ -21,7 +20,7 @@ from imglab.charts.frames import (
     values,
     when_text,
 )
-from imglab.charts.theme import MAIN, OTHER, REFERENCE, Chart, folded, nothing, titled, tooltips
+from imglab.charts.theme import MAIN, OTHER, REFERENCE, Chart, folded, labels, nothing, titled, tooltips
 
 MOST_TAGS = 40
 _BAR_WIDTH = 460
@@ -189,30 +188,17 @@ def _bars(frame: pl.DataFrame, name: str, shown: dict[str, str]) -> alt.LayerCha
     """
     unit, divisor = unit_of(frame, "compressed_bytes")
     drawn = frame.with_columns(
-        (pl.col("compressed_bytes").fill_null(0) / divisor).alias("size"), _apart("name"), _apart("label")
+        (pl.col("compressed_bytes").fill_null(0) / divisor).alias("size"), apart("name"), apart("label")
     )
     rows = values(drawn.select("row", "size", "label", "colour", *shown))
     most = max(row["size"] for row in rows) or 1
     base = folded(alt.Chart(alt.InlineData(rows), width=_BAR_WIDTH, height=_ROW_HEIGHT * len(rows)), shown)
     bar = base.mark_bar(cornerRadiusEnd=2).encode(
         x=alt.X("size", type="quantitative", title=f"compressed ({unit})", scale=alt.Scale(domain=[0, most])),
-        y=_labels("name", "left"),
+        y=labels("name", "left"),
         color=alt.Color("colour", type="nominal", scale=None, legend=None),
         tooltip=tooltips(**shown),
     )
-    figures = base.mark_point(opacity=0).encode(y=_labels("label", "right"))
+    figures = base.mark_point(opacity=0).encode(y=labels("label", "right"))
     chart: alt.LayerChart = alt.layer(bar.properties(name=name), figures).resolve_scale(y="independent")
     return chart
-
-
-def _labels(field: str, side: Literal["left", "right"]) -> alt.Y:
-    """The texts of *field* beside the bars, in the order of `row`."""
-    axis = alt.Axis(orient=side, domain=False, ticks=False, grid=False, labelPadding=8)
-    scale = alt.Scale(paddingInner=0.2, paddingOuter=0.1)
-    order = alt.EncodingSortField(field="row", op="min")
-    return alt.Y(field, type="nominal", title=None, sort=order, axis=axis, scale=scale)
-
-
-def _apart(name: str) -> pl.Expr:
-    """The texts of the column *name*, equal ones told apart by blanks at their end: an axis has one place for each."""
-    return pl.col(name) + pl.lit(" ").repeat_by(pl.int_range(pl.len()).over(name)).list.join("")

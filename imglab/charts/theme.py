@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any, TypeAlias
+from typing import Any, Literal, TypeAlias
 
 import altair as alt
 
@@ -98,9 +98,9 @@ def titled(chart: Chart, question: str, *notes: str) -> Chart:
     return finished
 
 
-def nothing(question: str, name: str) -> Chart:
+def nothing(question: str, name: str, why: str = "no rows") -> Chart:
     """A chart of nothing, which says so under its title."""
-    data = alt.InlineData([{"message": "There is nothing to draw: no rows."}])
+    data = alt.InlineData([{"message": f"There is nothing to draw: {why}."}])
     chart = alt.Chart(data, name=name, width=WIDTH, height=80).mark_text(size=13, color=QUIET)
     return titled(chart.encode(text=alt.Text("message", type="nominal")), question)
 
@@ -130,3 +130,11 @@ def folded(chart: alt.Chart, fields: Iterable[str]) -> alt.Chart:
             text = " + ' ' + ".join(f"slice(datum.{field}, {start}, {end})" for start, end in pieces)
             chart = chart.transform_calculate(**{f"{field}_folded": text})
     return chart
+
+
+def labels(field: str, side: Literal["left", "right"]) -> alt.Y:
+    """The texts of *field* beside rows, in the order of `row`; only labels of an axis take the page's text colour."""
+    axis = alt.Axis(orient=side, domain=False, ticks=False, grid=False, labelPadding=8)
+    scale = alt.Scale(paddingInner=0.2, paddingOuter=0.1)
+    order = alt.EncodingSortField(field="row", op="min")
+    return alt.Y(field, type="nominal", title=None, sort=order, axis=axis, scale=scale)

@@ -291,7 +291,7 @@ def tag_history(frame: pl.DataFrame) -> Chart:
         alt.layer(seen.properties(name="tag_history").add_params(time_zoom()), unseen),
         f"When did {tags_of(frame)} move?",
         "The shade changes with every move. " + covered(frame),
-        few_of(total, "with most moves"),
+        few_of(rows, total, "with most moves"),
         UNSEEN_NOTE if drawn["is_unseen"].any() else "",
     )
 
@@ -346,7 +346,7 @@ def tag_churn(frame: pl.DataFrame) -> Chart:
         chart,
         f"How often did {tags_of(frame)} move?",
         f"{moves:,} moves from one digest to another, per {period} (UTC); no cell means none.",
-        few_of(total, "with most moves"),
+        few_of(rows, total, "with most moves"),
     )
 
 

@@ -7,7 +7,7 @@ from datetime import timedelta
 import altair as alt
 import polars as pl
 
-from imglab.charts.frames import plain, short_repository, subject, when_text
+from imglab.charts.frames import MAX_ROWS, plain, short_repository, subject, when_text
 
 MOST_TAGS = 40
 # A source that sees every change leaves no such gap; one that stopped does, and what was there meanwhile is a guess.
@@ -28,13 +28,18 @@ UNSEEN_NOTE = "Pale: not looked at again for more than 90 days."
 
 
 def largest_rows(frame: pl.DataFrame, weight: pl.Expr, *, is_ranked: bool = False) -> tuple[pl.DataFrame, int]:
-    """The rows of the MOST_TAGS tags with most *weight*, with `row` and `tag_name`; and how many tags there were."""
+    """
+    The rows of the tags with most *weight*, with `row` and `tag_name`; and how many tags there were.
+
+    At most MOST_TAGS tags, and no more than have MAX_ROWS rows together, but for the first.
+    """
     several = frame["repository"].n_unique() > 1
     name = pl.format("{}:{}", pl.col("repository").map_elements(short_repository, pl.String), "tag")
     key = ["repository", "tag"]
-    tags = frame.group_by(key, maintain_order=True).agg(weight.alias("weight")).with_row_index("place")
+    tags = frame.group_by(key, maintain_order=True).agg(weight.alias("weight"), pl.len()).with_row_index("place")
     ranked = tags.sort("weight", *key, descending=[True, False, False]).head(MOST_TAGS)
-    chosen = (ranked if is_ranked else ranked.sort("place")).drop("weight", "place").with_row_index("row")
+    fitting = ranked.filter((pl.col("len").cum_sum() <= MAX_ROWS) | (pl.int_range(pl.len()) == 0))
+    chosen = (fitting if is_ranked else fitting.sort("place")).select(key).with_row_index("row")
     shown = (name if several else pl.col("tag")).map_elements(lambda text: plain(text, 60), pl.String)
     return frame.join(chosen, on=key, how="inner", maintain_order="left").with_columns(
         shown.fill_null("unknown").alias("tag_name")
@@ -46,9 +51,10 @@ def tags_of(frame: pl.DataFrame) -> str:
     return subject(frame) if frame["tag"].n_unique() == 1 else f"the tags of {subject(frame)}"
 
 
-def few_of(total: int, which: str) -> str:
-    """A note that not all of *total* tags are drawn; empty if they are."""
-    return f"The {MOST_TAGS} tags {which}, of {total:,}." if total > MOST_TAGS else ""
+def few_of(rows: pl.DataFrame, total: int, which: str) -> str:
+    """A note that not all of *total* tags are among the *rows* to draw; empty if they are."""
+    shown = rows["row"].n_unique()
+    return f"The {shown} tags {which}, of {total:,}." if total > shown else ""
 
 
 def row_axis(field: str, gap: float = 0) -> alt.Y:

@@ -30,7 +30,7 @@ from typing import TypeVar
 import polars as pl
 
 from imglab.errors import UsageError
-from imglab.oci import Reference
+from imglab.oci import Reference, is_verifiable
 from imglab.queries import instant
 from imglab.render.text import escape, escaped, name_of, plain, why_unknown
 from imglab.store import Store
@@ -220,6 +220,8 @@ def _layer(layer: _Layer) -> str:
 
 
 def _pull(name: str, digest: str) -> str:
+    if not is_verifiable(digest):  # an image that is known by its config alone, which no registry has
+        return ""
     return f"```console\n$ docker pull {name}@{digest}\n```\n\n"
 
 

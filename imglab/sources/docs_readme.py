@@ -23,6 +23,8 @@ Oddities met in real data:
   the path that the entry shows tells where it ends. Others have no link, or one that does not tell.
 - A README does not say which tag has which architectures, but since October 2017 which the image has as a whole; for
   some of them there is no link, since August 2026.
+- On other branches than the main one there are READMEs of the builds for one architecture, which are a repository of
+  their own. They name the image in the same way: what they list is none of its tags.
 - Most entries stay the same from one version to the next, so what was parsed is remembered by its text.
 """
 
@@ -33,7 +35,7 @@ import re
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from typing import NamedTuple
-from urllib.parse import parse_qs, unquote, urlsplit
+from urllib.parse import parse_qs, unquote
 
 from imglab.errors import ParseError, UsageError
 from imglab.gitlog import Change, Documents
@@ -95,12 +97,12 @@ def _architectures(text: str, defects: list[Defect]) -> tuple[str, ...] | None:
     at = text.find(_ARCHITECTURES)
     if at < 0:
         return None
-    start = text.find("\n", at) + 1 or len(text)
-    line = text[start : text.find("\n", start)]
+    _, end, rest = text[at:].partition("\n")
+    line, _, _ = rest.partition("\n")
     found = tuple(_ARCHITECTURE.findall(line))
     if found or line.strip().startswith("**"):
         return found
-    defects.append(Defect(text.count("\n", 0, start) + 1, "it should name the supported architectures"))
+    defects.append(Defect(text.count("\n", 0, at) + 1 + len(end), "it should name the supported architectures"))
     return None
 
 
@@ -210,7 +212,7 @@ def _build(url: str, path: str | None) -> Build:
         repository, (commit, path) = match[1], _commit_and_path(match[2], path)
     elif match := _TREE.fullmatch(url):
         repository, path = match[1], unquote(match[2])
-        query = parse_qs(urlsplit(url).query)
+        query = parse_qs(match[3].partition("#")[0])
         commit = next(iter(query.get("id") or query.get("h") or ()), None)
     if path is None:
         return Build((), repository, commit, None, None)
@@ -232,6 +234,7 @@ def _commit_and_path(text: str, path: str | None) -> tuple[str | None, str | Non
 
 _NAME = r"[a-z0-9]+(?:[._-]+[a-z0-9]+)*"
 _README = re.compile(rf"({_NAME})/README\.md")
+_ONE_ARCHITECTURE = re.compile(rb'this is the "per-architecture" repository for the `([a-z0-9-]+)` builds')
 _OWN_NAME = re.compile(rf'DO NOT EDIT "({_NAME})/README\.md"')
 
 
@@ -246,7 +249,7 @@ def collect(documents: Documents, reading: Reading) -> Iterator[Record | Rows]:
     is_first = not any((change.path, change.commit) in reading.read for change in changes)
     kind = definitions.Kind(
         name="READMEs of docker-library/docs that list tags",
-        parse=_parse,
+        parse=_parse if reading.repository else _parse_of_image,
         repository=_repository(documents, changes, reading),
         foreign="not-a-readme",
         unmarked="prose" if is_first else None,
@@ -256,6 +259,15 @@ def collect(documents: Documents, reading: Reading) -> Iterator[Record | Rows]:
 
 def _parse(body: bytes, source: str) -> Library:
     return parse_readme(body, source=source)
+
+
+def _parse_of_image(body: bytes, source: str) -> Library:
+    """The same, but for READMEs that are about the builds for one architecture."""
+    if match := _ONE_ARCHITECTURE.search(body):
+        line = body.count(b"\n", 0, match.start()) + 1
+        expectation = f"it is about the builds for {match[1].decode()} alone: name their repository"
+        raise ParseError(source, f"line {line}", expectation)
+    return _parse(body, source)
 
 
 def _readme_changes(documents: Documents) -> list[Change]:

@@ -54,7 +54,7 @@ def collect(documents: Documents, reading: Reading) -> Iterator[Record]:
     Each digest is told once, and not if it is known; versions read before are passed over. Every version that is read
     leaves a DocumentVersion, a plain file only if it says what it is about and when. Its form is `page`, `absent` (the
     page of a tag that does not exist), one of those of `tag_details`, or null.
-    Raises UsageError if there are no such documents, or if a time is given for a history.
+    Raises UsageError if there are no such documents, if none can be read as one, or if a time is given for a history.
     """
     check_times(documents, reading)
     changes = _wanted_changes(documents)
@@ -64,6 +64,8 @@ def collect(documents: Documents, reading: Reading) -> Iterator[Record]:
     for done, version in enumerate(documents.read(todo)):
         reading.progress(done, len(todo))
         yield from collector.records(version)
+    if todo and collector.is_foreign and len(todo) == len(changes):
+        raise UsageError(f"{documents.location} holds no documents of repo-info: none could be read as one")
     yield from collector.deferred()
     reading.progress(len(todo), len(todo))
 
@@ -122,19 +124,24 @@ class _Collector:
         self._told: set[tuple[str, str]] = set()
         self._incomplete: dict[str, list[Record]] = {}
         self._untyped: dict[str | None, Page] = {}
+        self.is_foreign = True  # no version was a document of repo-info
 
     def records(self, version: Version) -> Iterator[Record]:
         """The records of one version."""
         where = locator(version)
         if version.error:
+            self.is_foreign = False
             yield failure(where, "missing-document", f"{where}: {version.error}")
             return
         document: Page | TagDetails | None = None
         if version.body is not None:
             try:
                 document = self._parse(version, version.body)
+                self.is_foreign = False
             except ParseError as error:
-                yield failure(where, "not-a-page" if error.place == "line 1" else "unreadable", str(error))
+                is_page = error.place != "line 1"
+                self.is_foreign &= not is_page
+                yield failure(where, "unreadable" if is_page else "not-a-page", str(error))
         observed_at = version.committed_at or self._reading.observed_at or _newest_date(document)
         if document:
             yield from (defect_failure(where, defect) for defect in self._new_defects(document, version.path))

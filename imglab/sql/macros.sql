@@ -41,10 +41,14 @@ create or replace macro series_text(os, architecture, variant, os_version) as
     end;
 
 -- The platform that a word of bashbrew (official-images, READMEs) stands for: arm32v7 is linux/arm/v7, windows-amd64 is
--- windows/amd64.
-create or replace macro bashbrew_platform(word) as
+-- windows/amd64. Until June 2017 documents had no word for Windows, but constraints that only it can meet.
+create or replace macro bashbrew_platform(word, constraints) as
     platform_text(
-        case when starts_with(word, 'windows-') then 'windows' else 'linux' end,
+        case
+            when starts_with(word, 'windows-') then 'windows'
+            when regexp_matches(coalesce(constraints, ''), '(^|, ?)(windowsservercore|nanoserver)') then 'windows'
+            else 'linux'
+        end,
         regexp_replace(replace(word, 'windows-', ''), '^(arm)32v\d$|^(arm64)v\d$', '\1\2'),
         nullif(regexp_extract(word, 'arm(?:32|64)(v\d)$', 1), '')
     );

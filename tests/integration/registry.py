@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import http.client
 import json
+import os
 import shutil
 import socket
 import subprocess
@@ -109,12 +110,18 @@ def _started(folder: Path, has_password: bool) -> tuple[subprocess.Popen[bytes],
         port = free_port()
         (folder / "config.json").write_text(json.dumps(_configuration(folder, port, has_password)))
         with (folder / "log").open("wb") as log:
-            process = subprocess.Popen([BINARY, "serve", str(folder / "config.json")], stdout=log, stderr=log)
+            command = [BINARY, "serve", str(folder / "config.json")]
+            process = subprocess.Popen(command, stdout=log, stderr=log, env=_environment())
         if _answers(process, port):
             return process, port
         process.kill()
         process.wait(30)
     raise RuntimeError(f"docker-registry does not start: {(folder / 'log').read_text()[-2000:]}")
+
+
+def _environment() -> dict[str, str]:
+    """Ours without what the registry would take for its configuration."""
+    return {name: value for name, value in os.environ.items() if not name.startswith("REGISTRY_")}
 
 
 def _configuration(folder: Path, port: int, has_password: bool) -> dict[str, Any]:

@@ -1,5 +1,5 @@
 -- Fact: one row per stretch of time, half-open [valid_from, valid_to), in which a tag pointed at one digest.
--- valid_from is the time that the source states for the move, else the first observation of the new digest;
+-- valid_from is the time that a source states for the move, else the first observation of the new digest;
 -- valid_from_earliest is the last moment at which the tag was known to be elsewhere or not there (null if it never was):
 -- the move lies between the two. valid_to is null while no source has said otherwise; last_observed_at is when one last
 -- confirmed it. A tag ends when it is asked for and is not there, or is missing from a complete listing. Of a move that
@@ -103,29 +103,46 @@ numbered as (
     from ordered
 ),
 
+bounded as (
+    select
+        numbered.*,
+        first_value(numbered.observed_at) over stretch_events as first_observed_at,
+        first_value(numbered.previous_observed_at) over stretch_events as elsewhere_at,
+    from numbered
+    window stretch_events as (
+        partition by numbered.repository, numbered.tag, numbered.stretch_number
+        order by numbered.event_number
+    )
+),
+
 stretch as (
     select
-        numbered.repository,
-        numbered.tag,
-        numbered.stretch_number,
+        bounded.repository,
+        bounded.tag,
+        bounded.stretch_number,
         arg_min(
             {
-                'digest': numbered.digest,
-                'observed_at': numbered.observed_at,
-                'changed_at': numbered.changed_at,
-                'changed_until': numbered.changed_until,
-                'previous_observed_at': numbered.previous_observed_at,
-                'source': numbered.source,
-                'run_id': numbered.run_id,
-                'document': numbered.document,
-                'document_revision': numbered.document_revision
+                'digest': bounded.digest,
+                'observed_at': bounded.observed_at,
+                'elsewhere_at': bounded.elsewhere_at,
+                'source': bounded.source,
+                'run_id': bounded.run_id,
+                'document': bounded.document,
+                'document_revision': bounded.document_revision
             },
-            numbered.event_number
+            bounded.event_number
         ) as first_event,
-        max(numbered.observed_at) as last_observed_at,
+        arg_min(
+            {'changed_at': bounded.changed_at, 'changed_until': bounded.changed_until},
+            (bounded.changed_until - bounded.changed_at, bounded.source_rank, bounded.event_number)
+        ) filter (
+            where bounded.changed_at <= bounded.first_observed_at
+            and (bounded.elsewhere_at is null or bounded.changed_until > bounded.elsewhere_at)
+        ) as stated,
+        max(bounded.observed_at) as last_observed_at,
         count(*) as observation_count,
-    from numbered
-    group by numbered.repository, numbered.tag, numbered.stretch_number
+    from bounded
+    group by bounded.repository, bounded.tag, bounded.stretch_number
 ),
 
 dated as (
@@ -140,21 +157,13 @@ dated as (
         stretch.first_event.run_id as run_id,
         stretch.first_event.document as document,
         stretch.first_event.document_revision as document_revision,
-        coalesce(
-            stretch.first_event.changed_at <= stretch.first_event.observed_at
-            and (
-                stretch.first_event.previous_observed_at is null
-                or stretch.first_event.changed_until > stretch.first_event.previous_observed_at
-            ),
-            false
-        ) as is_stated,
         case
-            when is_stated then least(stretch.first_event.changed_until, stretch.first_event.observed_at)
-            else stretch.first_event.observed_at
+            when stretch.stated is null then stretch.first_event.observed_at
+            else least(stretch.stated.changed_until, stretch.first_event.observed_at)
         end as valid_from,
         case
-            when is_stated then greatest(stretch.first_event.changed_at, stretch.first_event.previous_observed_at)
-            else stretch.first_event.previous_observed_at
+            when stretch.stated is null then stretch.first_event.elsewhere_at
+            else greatest(stretch.stated.changed_at, stretch.first_event.elsewhere_at)
         end as valid_from_earliest,
     from stretch
 ),

@@ -42,7 +42,9 @@ look as (
 ),
 
 moment as (
-    select coalesce($at::timestamptz, max(look.observed_at)) as at,
+    select
+        coalesce($at::timestamptz, max(look.observed_at)) as at,
+        max(look.observed_at) as last_observed_at,
     from look
 ),
 
@@ -51,12 +53,14 @@ told as (
         'definition' as basis,
         interval 0 day as tolerance,
         defined.* exclude (document),
+        moment.last_observed_at,
     from defined
+    cross join moment
     union all
     select
         'digest' as basis,
         interval 1 day as tolerance,
-        pointed.* exclude (last_observed_at),
+        pointed.*,
     from pointed
 ),
 
@@ -69,6 +73,7 @@ stretch as (
         told.valid_from,
         case when told.valid_to <= moment.at then told.valid_to else 'infinity'::timestamptz end as valid_until,
         moment.at,
+        least(told.last_observed_at, moment.at) as last_observed_at,
     from told
     join moment on told.valid_from <= moment.at
 ),
@@ -80,6 +85,7 @@ there as (
         stretch.tag,
         arg_max(stretch.digest, stretch.valid_from) as digest,
         min(stretch.valid_from) as first_seen_at,
+        max(stretch.last_observed_at) as last_observed_at,
     from stretch
     group by stretch.basis, stretch.at, stretch.tag
     having not isfinite(max(stretch.valid_until))
@@ -153,6 +159,7 @@ select
     named.tag,
     named.digest,
     named.first_seen_at,
+    named.last_observed_at,
     together.together_from,
     together.is_always,
     together.move_count,

@@ -7,6 +7,7 @@ with defined as (
     select
         tag_definition_interval.tag,
         tag_definition_interval.architecture,
+        tag_definition_interval.constraints,
         tag_definition_interval.valid_from,
         coalesce(tag_definition_interval.valid_to, 'infinity'::timestamptz) as valid_until,
         tag_definition_interval.document,
@@ -35,6 +36,7 @@ version as (
 listed as (
     select
         unnest(version.architectures) as architecture,
+        null as constraints,
         version.observed_at as valid_from,
         coalesce(version.next_observed_at, 'infinity'::timestamptz) as valid_until,
     from version
@@ -69,17 +71,18 @@ look as (
 ),
 
 word as (
-    select defined.architecture,
+    select defined.architecture, defined.constraints,
     from defined
     union
-    select listed.architecture,
+    select listed.architecture, listed.constraints,
     from listed
 ),
 
 named as (
     select
         word.architecture,
-        bashbrew_platform(word.architecture) as platform,
+        word.constraints,
+        bashbrew_platform(word.architecture, word.constraints) as platform,
     from word
 ),
 
@@ -92,7 +95,9 @@ said as (
         defined.valid_until,
         look.last_observed_at,
     from defined
-    join named on defined.architecture = named.architecture
+    join named
+        on defined.architecture = named.architecture
+        and defined.constraints is not distinct from named.constraints
     cross join look
     union all
     select
@@ -103,7 +108,9 @@ said as (
         listed.valid_until,
         look.last_observed_at,
     from listed
-    join named on listed.architecture = named.architecture
+    join named
+        on listed.architecture = named.architecture
+        and listed.constraints is not distinct from named.constraints
     cross join look
     union all
     select

@@ -23,6 +23,7 @@ part as (
     select
         stg_definition.definition_digest,
         stg_definition.architecture,
+        stg_definition.constraints,
         stg_definition.git_repository,
         stg_definition.git_commit,
         stg_definition.directory,
@@ -32,14 +33,15 @@ part as (
 ),
 
 word as (
-    select distinct part.architecture,
+    select distinct part.architecture, part.constraints,
     from part
 ),
 
 named as (
     select
         word.architecture,
-        bashbrew_platform(word.architecture) as platform,
+        word.constraints,
+        bashbrew_platform(word.architecture, word.constraints) as platform,
     from word
 ),
 
@@ -53,7 +55,9 @@ build as (
         string_agg(distinct named.platform, ', ' order by named.platform) as platforms,
         coalesce(bool_or(named.platform = 'linux/amd64'), false) as is_amd64,
     from part
-    left join named on part.architecture = named.architecture
+    left join named
+        on part.architecture = named.architecture
+        and part.constraints is not distinct from named.constraints
     group by part.definition_digest, part.git_repository, part.git_commit, part.directory, part.file
 ),
 

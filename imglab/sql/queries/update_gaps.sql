@@ -5,13 +5,30 @@
 -- to the day, hour is null, and what looks once a night finds all moves at night.
 -- median_gap_days is of all gaps of the answer, the same in each row.
 -- Parameters: $repository, $tag (a glob; null: all tags), $since, $until (of the later move; null: no limit)
-with pointed as (
+with dated as (
+    select distinct
+        stg_tag_observation.run_id,
+        stg_tag_observation.tag,
+        stg_tag_observation.digest,
+        true as is_dated_to_day,
+    from stg_tag_observation
+    where
+        stg_tag_observation.repository = $repository
+        and stg_tag_observation.time_precision = 'day'
+),
+
+pointed as (
     select
         tag_interval.tag,
         tag_interval.valid_from as moved_at,
+        coalesce(dated.is_dated_to_day, false) as is_dated_to_day,
         lag(tag_interval.digest) over (partition by tag_interval.tag order by tag_interval.valid_from)
             <> tag_interval.digest as is_move,
     from tag_interval
+    left join dated
+        on tag_interval.run_id = dated.run_id
+        and tag_interval.tag = dated.tag
+        and tag_interval.digest = dated.digest
     where tag_interval.repository = $repository
 ),
 
@@ -30,11 +47,11 @@ defined as (
 ),
 
 move as (
-    select 'digest' as basis, pointed.tag, pointed.moved_at,
+    select 'digest' as basis, pointed.tag, pointed.moved_at, pointed.is_dated_to_day,
     from pointed
     where pointed.is_move
     union all
-    select 'definition' as basis, defined.tag, defined.moved_at,
+    select 'definition' as basis, defined.tag, defined.moved_at, false as is_dated_to_day,
     from defined
     where defined.is_move
 ),
@@ -55,11 +72,7 @@ wanted as (
     select
         spaced.*,
         isodow(spaced.moved_at) as weekday,
-        case
-            when spaced.moved_at + interval 1 microsecond = date_trunc('day', spaced.moved_at) + interval 1 day
-                then null
-            else hour(spaced.moved_at)
-        end as hour,
+        case when not spaced.is_dated_to_day then hour(spaced.moved_at) end as hour,
     from spaced
     where
         ($since::timestamptz is null or spaced.moved_at >= $since)

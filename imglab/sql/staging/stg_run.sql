@@ -3,6 +3,8 @@ select
     run.*,
     case run.source
         when 'registry' then 1
+        when 'oci-layout' then 1
+        when 'docker-archive' then 1
         when 'chainguard' then 2
         when 'quay' then 2
         when 'docker-hub' then 4
