@@ -21,6 +21,7 @@ from imglab.snapshot import Way, observe
 from imglab.sources.registry import Target
 
 CONFIG_TYPE = "application/vnd.oci.image.config.v1+json"
+LAYER_TYPE = "application/vnd.oci.image.layer.v1.tar+gzip"
 REGISTRY, API = "registry-1.docker.io", "hub.docker.com"
 
 
@@ -39,14 +40,8 @@ class Hub:
         return {"mediaType": media_type, "digest": sha256(body), "size": len(body)}
 
     def _tag(self, size: int) -> tuple[str, str, int]:
-        config = self._add(
-            CONFIG_TYPE, {"os": "linux", "architecture": "amd64", "created": f"2026-01-01T00:00:{size}Z"}
-        )
-        layer = {
-            "mediaType": "application/vnd.oci.image.layer.v1.tar+gzip",
-            "digest": "sha256:" + "1" * 64,
-            "size": size,
-        }
+        config = self._add(CONFIG_TYPE, {"os": "linux", "architecture": "amd64", "author": str(size)})
+        layer = {"mediaType": LAYER_TYPE, "digest": "sha256:" + "1" * 64, "size": size}
         image = self._add(oci.OCI_MANIFEST, {"mediaType": oci.OCI_MANIFEST, "config": config, "layers": [layer]})
         entry = {**image, "platform": {"os": "linux", "architecture": "amd64"}}
         index = self._add(oci.OCI_INDEX, {"mediaType": oci.OCI_INDEX, "manifests": [entry]})
@@ -54,7 +49,7 @@ class Hub:
 
     def __call__(self, request: httpx.Request) -> httpx.Response:
         self.asked[request.url.host] += 1
-        return self._page() if request.url.host == API else self._registry(request)
+        return self._api(request.url.path) if request.url.host == API else self._registry(request)
 
     def _registry(self, request: httpx.Request) -> httpx.Response:
         path, is_hub = request.url.path, request.url.host == REGISTRY
@@ -71,18 +66,21 @@ class Hub:
             headers |= {"ratelimit-remaining": f"{self.pulls};w=21600", "ratelimit-limit": "100;w=21600"}
         return httpx.Response(200, headers=headers, content=b"" if request.method == "HEAD" else body)
 
-    def _page(self) -> httpx.Response:
-        results = [
-            {
-                "name": name,
-                "digest": index,
-                "media_type": oci.OCI_INDEX,
-                "tag_last_pushed": "2026-01-02T00:00:00Z",
-                "images": [{"architecture": "amd64", "os": "linux", "digest": image, "size": size, "status": "active"}],
-            }
-            for name, (index, image, size) in self.tags.items()
-        ]
-        return httpx.Response(200, json={"count": len(results), "next": None, "previous": None, "results": results})
+    def _api(self, path: str) -> httpx.Response:
+        if path.endswith("/tags"):
+            results = [self._told(name) for name in self.tags]
+            return httpx.Response(200, json={"count": len(results), "next": None, "results": results})
+        return httpx.Response(200, json=self._told(path.rpartition("/")[2]))
+
+    def _told(self, name: str) -> dict[str, Any]:
+        index, image, size = self.tags[name]
+        return {
+            "name": name,
+            "digest": index,
+            "media_type": oci.OCI_INDEX,
+            "tag_last_pushed": "2026-01-02T00:00:00Z",
+            "images": [{"architecture": "amd64", "os": "linux", "digest": image, "size": size, "status": "active"}],
+        }
 
 
 def observed(data: Path, hub: Hub, *texts: str, via: Way = "auto") -> list[Outcome]:
@@ -155,4 +153,4 @@ def test_content_has_no_tags_api(tmp_path: Path) -> None:
         observed(tmp_path, hub, f"docker.io/team/app@{digest}", via="hub-api")
     assert sum(hub.asked.values()) == 0
     first, second = observed(tmp_path, hub, f"docker.io/team/app@{digest}", "docker.io/team/app:2")
-    assert (second.run.target, second.run.tags) == ("docker.io/team/app:2", 0)
+    assert (first.run.tags, second.run.target, second.run.tags) == (1, "docker.io/team/app:2", 1)
