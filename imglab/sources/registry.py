@@ -87,6 +87,7 @@ class Target:
 
     reference: Reference
     choice: TagChoice = _ALL_TAGS
+    platforms: tuple[Platform, ...] = ()  # none: all
     referrers: bool = False  # also what is attached to the images
 
     @classmethod
@@ -97,6 +98,11 @@ class Target:
         if reference.tag or reference.digest or not pattern:
             return cls(reference)
         return cls(reference, TagChoice(globs=(pattern,)))
+
+    @property
+    def registry(self) -> str:
+        """The registry that is asked."""
+        return self.reference.registry
 
     @property
     def glob(self) -> str | None:
