@@ -36,6 +36,10 @@ from imglab.sources.tag_choice import TagChoice, is_artifact_tag
 DOCUMENT_LIMIT = 8 * MEBIBYTE
 PAGE_LENGTH = 1000  # ECR refuses more
 _BATCH = 1000
+# No end of a hostile registry's: what is more than these is no registry's that was ever seen.
+_MOST_TAGS = 1_000_000  # of a repository
+_MOST_IDLE_PAGES = 10  # in a row, without a tag that was not listed before
+_MOST_BELOW = 1_000  # documents that a tag or digest leads to, over all that a repository is asked for
 _DEEPEST = 8  # indexes within indexes; two are real
 _ACCEPT = {"accept": ", ".join(oci.MANIFEST_TYPES)}
 _MEDIA_TYPE = re.compile(r"[\w!#$&^.+-]{1,127}/[\w!#$&^.+-]{1,127}", re.ASCII)  # RFC 6838 section 4.2
@@ -173,6 +177,8 @@ class _Pass:
     down: set[str] = field(default_factory=set)
     seen: set[str] = field(default_factory=set)  # digests looked at
     next: list[_Wanted] = field(default_factory=list)
+    roots: Counter[str] = field(default_factory=Counter)  # by repository: documents that were asked for,
+    branches: Counter[str] = field(default_factory=Counter)  # and those that they lead to
     attached: dict[str, _Attached] = field(default_factory=dict)  # by repository, where artifacts are wanted
     below: dict[str, Sequence[str]] = field(default_factory=dict)  # manifests in indexes and images that were read
     postponed: dict[tuple[str, str], _Rest] = field(default_factory=dict)  # by registry and kind
@@ -292,6 +298,15 @@ class _Listed:
     choices: list[TagChoice] = field(default_factory=list)
     tags: dict[str, None] = field(default_factory=dict)  # in the order of the registry
     pages: set[str] = field(default_factory=set)
+    idle: int = 0  # pages in a row that told nothing new
+
+    def take(self, tags: Iterable[str]) -> None:
+        """Add the tags of a page. Raises SourceError if there are too many, or none that are new for too long."""
+        before = len(self.tags)
+        self.tags.update(dict.fromkeys(tags))
+        self.idle = 0 if len(self.tags) > before else self.idle + 1
+        if self.idle > _MOST_IDLE_PAGES or len(self.tags) > _MOST_TAGS:
+            raise SourceError(f"{self.reference}: its pages do not end", kind="bad-response")
 
     def wanted(self) -> set[str]:
         """The tags that any of the choices takes."""
@@ -337,7 +352,7 @@ def _listing_page(state: _Pass, answer: Answer, tags: list[_Tag], following: lis
         if answer.error:
             raise answer.error
         _reached(state, repository)
-        listed.tags.update(dict.fromkeys(parse_tags(answer.body, source=repository)))
+        listed.take(parse_tags(answer.body, source=repository))
         request = next_page(answer, listed.pages, state.most_pages)
     except (SourceError, ParseError) as error:
         yield from _failure(state, repository, repository, error)
@@ -464,9 +479,17 @@ def _tag_request(state: _Pass, tag: _Tag, method: str) -> Request:
 
 
 def _want(state: _Pass, wanted: _Wanted) -> None:
-    if wanted.child.digest not in state.seen:
-        state.seen.add(wanted.child.digest)
-        state.next.append(wanted)
+    if wanted.child.digest in state.seen:
+        return
+    repository = wanted.repository.repository
+    counts = state.branches if wanted.depth else state.roots
+    if wanted.depth and counts[repository] >= _MOST_BELOW * max(1, state.roots[repository]):
+        text = f"{repository} leads to more than {_MOST_BELOW:,} documents for each that was asked for"
+        _put_off(state, repository, wanted.locator, Postponed(text, kind="too-many"))
+        return
+    counts[repository] += 1
+    state.seen.add(wanted.child.digest)
+    state.next.append(wanted)
 
 
 def _levels(state: _Pass) -> Iterator[Record]:
@@ -656,9 +679,7 @@ def _failure(state: _Pass, repository: str, locator: str, error: SourceError | P
         yield Failure(locator, "bad-document", None, str(error), False)
         return
     if isinstance(error, Postponed):
-        what = "document" if "@" in locator else "list of tags" if locator == repository else "tag"
-        rest = state.postponed.setdefault((repository.partition("/")[0], error.kind), _Rest(error))
-        rest.counts[what] += 1
+        _put_off(state, repository, locator, error)
         return
     if error.kind in _OF_REPOSITORY and repository not in state.reached:
         if repository in state.down:
@@ -668,6 +689,11 @@ def _failure(state: _Pass, repository: str, locator: str, error: SourceError | P
         locator = repository
     state.counts.failures += 1
     yield Failure(locator, error.kind, error.status, str(error), error.is_temporary)
+
+
+def _put_off(state: _Pass, repository: str, locator: str, error: Postponed) -> None:
+    what = "document" if "@" in locator else "list of tags" if locator == repository else "tag"
+    state.postponed.setdefault((repository.partition("/")[0], error.kind), _Rest(error)).counts[what] += 1
 
 
 def _rests(state: _Pass) -> Iterator[Record]:
