@@ -180,6 +180,18 @@ def test_catalogues_end(server: Faulty) -> None:
     assert kind == "bad-response" and "do not end" in message
 
 
+def test_catalogues_of_nothing_new_end(server: Faulty) -> None:
+    """One whose pages say the same again and again is given up long before the most pages that are taken."""
+    for number in range(30):
+        server.on(f"/v2/_catalog?last={number}", page("x", link=f"?last={number + 1}"))
+    server.on("/v2/_catalog?n=1000", page("x", link="?last=0"))
+    found: list[Target] = []
+    with Client() as client:
+        (failure,) = expand([Namespace(server.registry, "*")], client, found=found)
+    assert isinstance(failure, Failure) and failure.kind == "bad-response"
+    assert len(found) == 1 and len(server.seen) < 20
+
+
 def test_names_that_are_no_repositories(server: Faulty) -> None:
     """What a registry lists is checked before it becomes part of a path; one failure tells of all."""
     server.on("/v2/_catalog", reply(200, rb'{"repositories": ["a", "../x", "B", "\ud800", "a/", "", "x:1", "y@z"]}'))
@@ -258,7 +270,7 @@ def test_namespaces_that_docker_hub_does_not_have() -> None:
 
 def test_pages_of_docker_hub_end() -> None:
     """A list that repeats itself, or that goes on for ever, is given up with what it told."""
-    found, ((kind, _),) = of_hub(Hub(team=["app", "base", "app", "base", "app"]), "team/*")
+    found, ((kind, _),) = of_hub(Hub(team=["app", "base"] * 9), "team/*")
     assert (found, kind) == (["docker.io/team/app", "docker.io/team/base"], "bad-response")
     found, ((kind, _),) = of_hub(Hub(team=[f"x{number}" for number in range(9)]), "team/*")
     assert (len(found), kind) == (6, "bad-response")

@@ -276,6 +276,22 @@ def test_links_that_lead_nowhere_end_a_list(made: Made, link: str) -> None:
     assert len(made.asked("referrers")) <= 2
 
 
+def test_lists_that_do_not_end_are_left(made: Made) -> None:
+    """Pages that tell the same for ever, or too many documents: what was read is kept."""
+    image = made.image("amd64", "1.0")
+    entry = made.artifact(image, "signature")
+    made.refer(image, *[[entry]] * 30)
+    records = snapshot(made, ":1.0")
+    assert set(artifacts(records)) == {entry["digest"]}
+    assert [row.kind for row in of(Failure, records)] == ["bad-response"]
+    assert len(made.asked("referrers")) < 20
+    entries = [{**entry, "digest": f"sha256:{number:064}"} for number in range(2_000)]
+    made.refer(image, [entry], entries)
+    made.server.seen.clear()
+    assert "its pages do not end" in of(Failure, snapshot(made, ":1.0"))[0].message
+    assert made.asked("manifests") == [image["digest"], entry["digest"]]
+
+
 def test_a_list_that_leaves_something_out_is_a_failure(made: Made) -> None:
     """A registry that filters what nobody asked it to filter has more than it tells."""
     image = made.image("amd64", "1.0")

@@ -34,6 +34,8 @@ _SCOPE = "registry:catalog:*"
 _LOGIN = Login("/v2/auth/token")
 _NO_CATALOG = frozenset({401, 403, 404, 405, 501})
 _WILD = re.compile(r"[*?]")
+_MOST = 1_000_000  # repositories of a registry, by far more than any was seen to have
+_MOST_IDLE_PAGES = 10  # in a row, without a repository that was not listed before
 
 # --- patterns --------------------------------------------------------------------------------------------------------
 
@@ -129,11 +131,20 @@ class _Catalog:
     names: dict[str, None] = field(default_factory=dict)
     pages: set[str] = field(default_factory=set)
     number: int = 1
+    idle: int = 0
     is_plain: bool = False  # asked without saying how long pages may be
 
     @property
     def locator(self) -> str:
         return f"{self.registry}/{self.owner}/*" if self.owner else f"{self.registry}/*"
+
+    def take(self, names: Iterable[str]) -> None:
+        """Add the names of a page. Raises SourceError if there are too many, or none that are new for too long."""
+        before = len(self.names)
+        self.names |= dict.fromkeys(names)
+        self.idle = 0 if len(self.names) > before else self.idle + 1
+        if self.idle > _MOST_IDLE_PAGES or len(self.names) > _MOST:
+            raise SourceError(f"{self.locator}: its pages do not end", kind="bad-response")
 
 
 def expand(namespaces: Iterable[Namespace], client: Client, *, found: list[Target]) -> Iterator[Record]:
@@ -187,14 +198,13 @@ def _next(client: Client, answer: Answer, catalog: _Catalog) -> Request | None:
         raise answer.error
     source = redacted(answer.request.url)
     if not catalog.owner:
-        catalog.names |= dict.fromkeys(parse_catalog(answer.body, source=source))
+        catalog.take(parse_catalog(answer.body, source=source))
         return next_page(answer, catalog.pages, client.limits.pages)
     names, has_more = parse_hub_repositories(answer.body, source=source)
-    before = len(catalog.names)
-    catalog.names |= dict.fromkeys(f"{catalog.owner}/{name}" for name in names)
+    catalog.take(f"{catalog.owner}/{name}" for name in names)
     if not has_more:
         return None
-    if len(catalog.names) == before or catalog.number >= client.limits.pages:
+    if catalog.number >= client.limits.pages:
         raise SourceError(f"{source}: its pages do not end", kind="bad-response")
     catalog.number += 1
     return _request(client, catalog)

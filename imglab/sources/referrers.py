@@ -24,6 +24,8 @@ from imglab.records import Record
 LIST_LIMIT = 8 * MEBIBYTE
 _HEADERS = {"accept": oci.OCI_INDEX}
 _NO_LISTS = frozenset({400, 404, 405, 406, 501})
+_MOST = 1_000  # documents in one list, by far more than anybody was seen to attach
+_MOST_IDLE_PAGES = 10  # in a row, without a document that was not listed before
 
 Fail = Callable[[str, str, SourceError | ParseError], Iterator[Record]]  # about a repository: locator and reason
 
@@ -48,11 +50,26 @@ class Lists:
     missing: dict[Reference, list[str]] = field(default_factory=dict)  # by repository
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class _List:
     repository: Reference
     digest: str
     pages: set[str] = field(default_factory=set)
+    digests: set[str] = field(default_factory=set)
+    idle: int = 0
+
+    @property
+    def source(self) -> str:
+        return f"the referrers of {self.repository.repository}@{self.digest}"
+
+    def new(self, children: Sequence[Child]) -> list[Child]:
+        """Those of *children* that no page before had. Raises SourceError if there are too many pages of too little."""
+        found = [child for child in children if child.digest not in self.digests]
+        self.digests.update(child.digest for child in found)
+        self.idle = 0 if found else self.idle + 1
+        if self.idle > _MOST_IDLE_PAGES or len(self.digests) > _MOST:
+            raise SourceError(f"{self.source}: its pages do not end", kind="bad-response")
+        return found
 
 
 def fallback_tag(digest: str) -> str:
@@ -127,13 +144,12 @@ def _is_no_list(answer: Answer) -> bool:
 def _page(answer: Answer, most_pages: int, found: Lists) -> Request | None:
     """The request for the next page; *found* receives the documents of this one."""
     wanted: _List = answer.request.key
-    source = f"the referrers of {wanted.repository.repository}@{wanted.digest}"
     if answer.error is None:
-        children = parse_referrers(answer.body, source=source, media_type=_media_type(answer))
-        found.documents += [(wanted.repository, child) for child in children]
+        children = parse_referrers(answer.body, source=wanted.source, media_type=_media_type(answer))
+        found.documents += [(wanted.repository, child) for child in wanted.new(children)]
     request = next_page(answer, wanted.pages, most_pages)
     if "oci-filters-applied" in answer.headers and not request:
-        text = f"{source} are not all there: the registry says that it left some out, which nobody asked for"
+        text = f"{wanted.source} are not all there: the registry says that it left some out, which nobody asked for"
         raise SourceError(text, kind="bad-response", status=answer.status)
     return request
 

@@ -606,7 +606,7 @@ def _artifacts(state: _Pass) -> Iterator[Record]:
     fail = partial(_failure, state)
     yield from ask(subjects, state.client, most_pages=state.most_pages, fail=fail, found=found)
     for repository, child in found.documents:
-        _want(state, _Wanted(repository, child, False))
+        _want(state, _Wanted(repository, child, False, 1))
     tags: list[_Tag] = []
     for one in state.attached.values():
         missing = found.missing.get(one.repository, ())
