@@ -86,21 +86,26 @@ async def look_up(name: str) -> list[str]:
 class Connections:
     """
     The transports of one client: one for servers that the user named, and one for each reach of those that named
-    others. Used inside one event loop; *lookup* is there to be replaced in tests.
+    others, for each way to look at certificates. Used inside one event loop; *lookup* is there to be replaced in tests.
     """
 
     def __init__(self, context: ssl.SSLContext, lookup: Lookup = look_up) -> None:
         self._context = context
         self._lookup = lookup
         self._seen: dict[str, Reach] = {}
-        self._transports: dict[Reach | None, AiohttpTransport] = {}
+        self._transports: dict[tuple[Reach | None, ssl.SSLContext], AiohttpTransport] = {}
 
-    def transport(self, named_by: str | None) -> AiohttpTransport:
-        """What connects to servers that the host *named_by* names; with None to those that the user does."""
+    def transport(self, named_by: str | None, context: ssl.SSLContext | None = None) -> AiohttpTransport:
+        """
+        What connects to servers that the host *named_by* names; with None to those that the user does.
+
+        Certificates are looked at as *context* says, if it is given.
+        """
         limit = None if named_by is None else self.reach(named_by)
-        if limit not in self._transports:
-            self._transports[limit] = AiohttpTransport(client=lambda: self._session(limit))
-        return self._transports[limit]
+        trusted = context or self._context
+        if (limit, trusted) not in self._transports:
+            self._transports[limit, trusted] = AiohttpTransport(client=lambda: self._session(limit, trusted))
+        return self._transports[limit, trusted]
 
     def reach(self, host: str) -> Reach:
         """Where *host* is: by its text, and for a name that was connected to by the outermost of its addresses."""
@@ -123,9 +128,9 @@ class Connections:
             raise ForbiddenAddress(f"{name} is {addresses[0]}, an address that only the user may name")
         return allowed
 
-    def _session(self, limit: Reach | None) -> aiohttp.ClientSession:
+    def _session(self, limit: Reach | None, context: ssl.SSLContext) -> aiohttp.ClientSession:
         return aiohttp.ClientSession(
-            connector=aiohttp.TCPConnector(ssl=self._context, resolver=_Resolver(self, limit)),
+            connector=aiohttp.TCPConnector(ssl=context, resolver=_Resolver(self, limit)),
             cookie_jar=aiohttp.DummyCookieJar(),
             response_class=_Response,
             trust_env=False,

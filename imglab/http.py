@@ -26,7 +26,7 @@ import threading
 import time
 import zlib
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import astuple, dataclass, field, replace
 from datetime import UTC, datetime
 from itertools import islice
 from pathlib import Path
@@ -67,6 +67,21 @@ class Credentials:
     password: str = field(repr=False)
     kind: Literal["password", "identity-token", "registry-token"] = "password"
     found_in: str | None = None  # the file or program that keeps them; None where the user gave them
+
+
+@dataclass(frozen=True, slots=True)
+class Access:
+    """How a registry is reached; of one registry, what is None is as of all."""
+
+    plain_http: bool | None = None  # None of all: on loopback only, unless something is said of certificates
+    ca_cert: Path | None = None
+    insecure: bool | None = None
+    concurrency: int | None = None  # requests at a time
+
+    def over(self, others: Access) -> Access:
+        """This, and what *others* say where it says nothing."""
+        pairs = zip(astuple(self), astuple(others), strict=True)
+        return Access(*(other if own is None else own for own, other in pairs))
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,7 +156,8 @@ class Client:
     aiohttp sends a request again by itself if its connection breaks before a reply: those are not in the count.
 
     *credentials* are by registry name, as in references (`docker.io`, `localhost:5000`), or by repository, which count
-    more for requests with its scope. *watch* is called, in another thread, after each exchange. *transport*,
+    more for requests with its scope. *access* is by registry name; it is also that of token servers and other places
+    to which the registry leads. *watch* is called, in another thread, after each exchange. *transport*,
     *lookup* (of names), *sleep*, *clock* (seconds, for expiry), *now* (for dates in headers) and *jitter* (0 to 1) are
     there to be replaced in tests.
     """
@@ -154,6 +170,7 @@ class Client:
         plain_http: bool = False,
         ca_cert: Path | None = None,
         insecure: bool = False,
+        access: Mapping[str, Access] | None = None,
         limits: Limits | None = None,
         watch: Callable[[Exchange], None] = lambda exchange: None,
         transport: httpx.AsyncBaseTransport | None = None,
@@ -166,14 +183,16 @@ class Client:
         self.requests = 0
         self.received_bytes = 0
         self.limits = limits or Limits()
-        self._concurrency = max(1, concurrency)
-        self._plain_http = plain_http
-        self._has_tls_options = bool(ca_cert) or insecure
+        self._access = Access(plain_http or None, ca_cert, insecure, max(1, concurrency))
+        self._own_access = {name: own.over(self._access) for name, own in (access or {}).items()}
+        # Enough for all that one registry may be asked at a time; each has its pace besides.
+        self._concurrency = max(own.concurrency or 1 for own in (self._access, *self._own_access.values()))
         self._watch = watch
         self.clock = Clock(sleep, clock, now, jitter)
         self._transport = transport
         self._connections = Connections(tls_context(ca_cert, insecure), lookup)
         self._base_urls: dict[str, str] = {}
+        self._contexts, self._widths = self._by_origin()
         self._credentials: dict[Origin, dict[str, Credentials]] = {}
         for name, secret in (credentials or {}).items():
             registry, _, path = name.partition("/")
@@ -199,10 +218,22 @@ class Client:
         """Where the API of *registry* is; plain HTTP if it was asked for, or for loopback unless TLS was spoken of."""
         if registry not in self._base_urls:
             host = DOCKER_HUB_API if registry == "docker.io" else registry
-            is_local = is_loopback(httpx.URL(f"http://{host}").host) and not self._has_tls_options
-            scheme = "http" if self._plain_http or is_local else "https"
-            self._base_urls[registry] = f"{scheme}://{host}"
+            access = self._own_access.get(registry, self._access)
+            is_local = is_loopback(httpx.URL(f"http://{host}").host) and not (access.ca_cert or access.insecure)
+            is_plain = is_local if access.plain_http is None else access.plain_http
+            self._base_urls[registry] = f"{'http' if is_plain else 'https'}://{host}"
         return self._base_urls[registry]
+
+    def _by_origin(self) -> tuple[dict[Origin, ssl.SSLContext], dict[Origin, int]]:
+        """Certificates and requests at a time where a registry has its own."""
+        origins = {_origin(httpx.URL(self.base_url(name))): own for name, own in self._own_access.items()}
+        of_all = (self._access.ca_cert, self._access.insecure)
+        contexts = {
+            origin: tls_context(own.ca_cert, bool(own.insecure))
+            for origin, own in origins.items()
+            if (own.ca_cert, own.insecure) != of_all
+        }
+        return contexts, {origin: own.concurrency or 1 for origin, own in origins.items()}
 
     def fetch(self, requests: Iterable[Request]) -> Iterator[Answer]:
         """
@@ -344,7 +375,8 @@ class Client:
 
     def _pace(self, origin: Origin) -> Pace:
         if origin not in self._paces:
-            self._paces[origin] = Pace(_host(origin), self.limits, self._concurrency, self.clock)
+            width = self._widths.get(origin, self._access.concurrency or 1)
+            self._paces[origin] = Pace(_host(origin), self.limits, width, self.clock)
         return self._paces[origin]
 
     def reach(self, host: str) -> Reach:
@@ -366,6 +398,7 @@ class Client:
                 headers,
                 request.body_limit,
                 named_by=None if url.host == origin[1] else outermost,
+                on_behalf_of=origin,
                 is_pull=request.is_pull and is_first,
             )
             if reply.status not in {301, 302, 303, 307, 308}:
@@ -384,11 +417,12 @@ class Client:
         content: bytes | None = None,
         *,
         named_by: str | None = None,
+        on_behalf_of: Origin | None = None,
         is_pull: bool = False,
     ) -> _Reply:
         """
         One request and its reply, for those who watch as well; *named_by* is the host that names its server, if not
-        the user does.
+        the user does, and *on_behalf_of* the registry that leads there, if it is another.
 
         Foreign exceptions become SourceError; one that was not sent for a limit's sake is Postponed, and not seen.
         """
@@ -404,7 +438,7 @@ class Client:
                 request = httpx.Request(
                     method, url, headers=headers, content=content, extensions=dict(self._extensions)
                 )
-                reply = await self._sent(request, limit, named_by)
+                reply = await self._sent(request, limit, named_by, self._contexts.get(on_behalf_of or _origin(url)))
             except SourceError as error:
                 pace.failed(error)
                 self._watch(Exchange(method, str(url), error.status, {}, b"", self.clock.seconds() - sent_at, error))
@@ -415,9 +449,11 @@ class Client:
         self._heed(reply)
         return reply
 
-    async def _sent(self, request: httpx.Request, limit: int, named_by: str | None) -> _Reply:
+    async def _sent(
+        self, request: httpx.Request, limit: int, named_by: str | None, context: ssl.SSLContext | None
+    ) -> _Reply:
         what = f"{request.method} {redacted(str(request.url))}"
-        transport = self._transport or self._connections.transport(named_by)
+        transport = self._transport or self._connections.transport(named_by, context)
         try:
             async with asyncio.timeout(self.limits.request_seconds):
                 response = await transport.handle_async_request(request)
@@ -630,7 +666,9 @@ class _Gate:
         reply, error = await self._client.persist(
             _origin(url),
             # No redirects: a token server that sends us elsewhere would choose who sees the password.
-            lambda: self._client.exchange(method, url, headers, MEBIBYTE, content, named_by=named_by),
+            lambda: self._client.exchange(
+                method, url, headers, MEBIBYTE, content, named_by=named_by, on_behalf_of=self.origin
+            ),
             lambda reply: _token_error(request, reply, credentials),
         )
         if error and error.kind == "redirect":  # a name that is an address in here: refused as that address would be

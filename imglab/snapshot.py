@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Collection, Generator, Iterable, Sequence
 from contextlib import closing
 from datetime import datetime
@@ -156,6 +157,7 @@ class Known:
     """What the journal holds verified: digests of documents, and what each names below it that is wanted."""
 
     def __init__(self, journal: Journal, platforms: Collection[Platform] = ()) -> None:
+        self._journal = journal
         self._bodies = journal.collect(lambda: journal.scan(Blob, {"digest"}).unique())
         is_image = (pl.col("kind") == "image", pl.col("config_digest").is_not_null())
         child = pl.col("config_digest").alias("child"), pl.lit(True).alias("is_config")
@@ -172,6 +174,22 @@ class Known:
         for digest, child, is_config in below.iter_rows():
             found[digest].append(registry.Named(child, is_config))
         return found
+
+    def subjects(self, digests: Collection[str]) -> dict[str, list[str]]:
+        """For each of *digests* that is an index or image whose document is held: the manifests that are wanted."""
+        named = self.children(digests)
+        return {
+            digest: [child.digest for child in children if not child.is_config]
+            for digest, children in named.items()
+            if digest in self._about
+        }
+
+    @functools.cached_property
+    def _about(self) -> frozenset[str]:
+        """The digests that artifacts may be about."""
+        is_subject = pl.col("kind").is_in(["index", "image"])
+        kinds = self._journal.collect(lambda: self._journal.scan(Manifest, {"digest", "kind"}).filter(is_subject))
+        return frozenset(kinds["digest"])
 
 
 def _wanted_entries(journal: Journal, platforms: frozenset[str]) -> pl.DataFrame:

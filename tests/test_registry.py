@@ -565,6 +565,34 @@ def test_a_run_of_few_requests_is_cut_short_in_order(registry: Registry, most: i
     assert absent == []
 
 
+def test_an_index_of_too_many_is_not_followed_for_ever(registry: Registry) -> None:
+    """A tag leads to some dozens of documents: beyond a thousand the rest is one failure, and other tags are read."""
+    entries = [{"mediaType": oci.OCI_MANIFEST, "digest": f"sha256:{n:064x}", "size": 1} for n in range(30_000)]
+    digest = registry.index(*entries)
+    registry.tags["hostile/app"] = {"many": digest}
+    records = snapshot(registry, "r.example/hostile/app", "r.example/team/app:latest")
+    rest = [row for row in of(Failure, records) if row.kind == "too-many"]
+    assert [row.message.partition(" left")[0] for row in rest] == ["r.example: 29,000 documents"]
+    assert sum("hostile" in path and "sha256:0" in path for _, path in registry.asked) == 1_000
+    assert len(of(Config, records)) == 2
+
+
+@pytest.mark.parametrize(("idle", "is_complete"), [(0, True), (10, True), (11, False)])
+def test_pages_that_tell_nothing_new_are_followed_for_a_while(registry: Registry, idle: int, is_complete: bool) -> None:
+    """Pages may be empty (a registry that filters); many of them in a row lead nowhere."""
+    pages = [["1.0"], *[[]] * idle, ["2.0"]]
+
+    def page(request: httpx.Request) -> httpx.Response:
+        at = int(request.url.params.get("at", "0"))
+        headers = {"link": f"</v2/team/app/tags/list?at={at + 1}>; rel=next"} if at + 1 < len(pages) else {}
+        return httpx.Response(200, json={"tags": pages[at] or None}, headers=headers)
+
+    registry.override["GET", "/v2/team/app/tags/list"] = page
+    records = snapshot(registry, "r.example/team/app")
+    assert [listing.is_complete for listing in of(Listing, records)] == [is_complete]
+    assert {tag.tag for tag in of(TagObservation, records)} == ({"1.0", "2.0"} if is_complete else {"1.0"})
+
+
 # --- real connections ------------------------------------------------------------------------------------------------
 
 

@@ -120,6 +120,26 @@ def test_what_is_said_to_be_no_manifest_is_not_wanted(tmp_path: Path) -> None:
     assert known == {digest("e1"): [Named(digest("a0")), Named(digest("a1"))]}
 
 
+def test_subjects_are_what_artifacts_are_about(tmp_path: Path) -> None:
+    """Of what is held the indexes and images, each with the manifests that are wanted in it."""
+    records = [
+        *bodies("e1", "a1", "ab", "ca1"),
+        *index("e1", [("a1", "linux/amd64"), ("a2", "linux/arm64"), ("ab", None)]),
+        *image("a1", [3]),
+        *config("a1", []),
+        *image("ab", [1], kind="attestation"),
+    ]
+    commit(tmp_path, day(1), records)
+    asked = [digest(name) for name in ("e1", "a1", "a2", "ab", "ca1", "ff")]
+    journal = Journal(tmp_path / "journal")
+    assert Known(journal).subjects(asked) == {
+        digest("e1"): [digest("a1"), digest("a2"), digest("ab")],
+        digest("a1"): [],
+    }
+    only = Known(journal, [Platform.parse("linux/arm64")]).subjects([digest("e1")])
+    assert only == {digest("e1"): [digest("a2")]}
+
+
 def test_the_times_of_a_run_are_its_own(tmp_path: Path) -> None:
     """A run's row holds when it began and ended."""
     moments = iter([day(1), day(2)])

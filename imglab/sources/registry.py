@@ -6,6 +6,9 @@ costs one HEAD, which Docker Hub does not count as a pull; a document is fetched
 registries leave `Docker-Content-Digest` out or refuse HEAD, so the tag is fetched instead; `tags` is null where there
 are none; signed schema 1 manifests are named by the digest of what was signed.
 
+What is attached to images costs a request for each digest, so that it is asked for only where it is wanted (see
+`referrers`); signatures that cosign keeps under tags are found where the repository is listed.
+
 What a limit leaves to a later run (see `pace`) is one failure for each registry, not one for each item: the next run
 finds what is held and goes on from there.
 """
@@ -14,7 +17,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections import Counter
+from collections import ChainMap, Counter
 from collections.abc import Callable, Collection, Container, Generator, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
@@ -27,11 +30,16 @@ from imglab.errors import InvalidReference, ParseError, Postponed, SourceError
 from imglab.http import MEBIBYTE, Answer, Client, Request, next_page
 from imglab.oci import Child, Document, Platform, Reference
 from imglab.records import Blob, Failure, Listing, Record, TagObservation
-from imglab.sources.tag_choice import TagChoice
+from imglab.sources.referrers import Lists, ask, fallback_tag
+from imglab.sources.tag_choice import TagChoice, is_artifact_tag
 
 DOCUMENT_LIMIT = 8 * MEBIBYTE
 PAGE_LENGTH = 1000  # ECR refuses more
 _BATCH = 1000
+# No end of a hostile registry's: what is more than these is no registry's that was ever seen.
+_MOST_TAGS = 1_000_000  # of a repository
+_MOST_IDLE_PAGES = 10  # in a row, without a tag that was not listed before
+_MOST_BELOW = 1_000  # documents that a tag or digest leads to, over all that a repository is asked for
 _DEEPEST = 8  # indexes within indexes; two are real
 _ACCEPT = {"accept": ", ".join(oci.MANIFEST_TYPES)}
 _MEDIA_TYPE = re.compile(r"[\w!#$&^.+-]{1,127}/[\w!#$&^.+-]{1,127}", re.ASCII)  # RFC 6838 section 4.2
@@ -64,6 +72,10 @@ class Known(Protocol):
         """
         ...
 
+    def subjects(self, digests: Collection[str]) -> Mapping[str, Sequence[str]]:
+        """For each of *digests* that is a held index or image: the manifests that it names and that are wanted."""
+        ...
+
 
 @dataclass(frozen=True, slots=True)
 class Named:
@@ -79,6 +91,8 @@ class Target:
 
     reference: Reference
     choice: TagChoice = _ALL_TAGS
+    platforms: tuple[Platform, ...] = ()  # none: all
+    referrers: bool = False  # also what is attached to the images
 
     @classmethod
     def parse(cls, text: str, glob: str | None = None) -> Target:
@@ -88,6 +102,11 @@ class Target:
         if reference.tag or reference.digest or not pattern:
             return cls(reference)
         return cls(reference, TagChoice(globs=(pattern,)))
+
+    @property
+    def registry(self) -> str:
+        """The registry that is asked."""
+        return self.reference.registry
 
     @property
     def glob(self) -> str | None:
@@ -117,6 +136,17 @@ Choice = Callable[[Sequence[Child]], Sequence[Child]]  # which manifests of an i
 class _Tag:
     reference: Reference
     is_listed: bool
+    is_guess: bool = False  # not asked for by anybody: it may as well not be there
+
+
+@dataclass(slots=True)
+class _Attached:
+    """What is known of the artifacts of a repository before they are asked for."""
+
+    repository: Reference
+    roots: dict[str, None] = field(default_factory=dict)  # digests that were asked for, or that tags point at
+    tags: list[Reference] = field(default_factory=list)  # listed ones that stand for artifacts
+    is_listed: bool = False  # all of these are known
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,6 +177,10 @@ class _Pass:
     down: set[str] = field(default_factory=set)
     seen: set[str] = field(default_factory=set)  # digests looked at
     next: list[_Wanted] = field(default_factory=list)
+    roots: Counter[str] = field(default_factory=Counter)  # by repository: documents that were asked for,
+    branches: Counter[str] = field(default_factory=Counter)  # and those that they lead to
+    attached: dict[str, _Attached] = field(default_factory=dict)  # by repository, where artifacts are wanted
+    below: dict[str, Sequence[str]] = field(default_factory=dict)  # manifests in indexes and images that were read
     postponed: dict[tuple[str, str], _Rest] = field(default_factory=dict)  # by registry and kind
 
 
@@ -177,17 +211,23 @@ def collect(
     chosen = partial(_chosen, frozenset(map(str, platforms)))
     state = _Pass(client, known, now, chosen, progress, counts or Counts(), client.limits.pages)
     targets = list(targets)
+    for target in targets:
+        if target.referrers:
+            repository = replace(target.reference, tag=None, digest=None)
+            state.attached.setdefault(repository.repository, _Attached(repository))
     tags = {target.reference: _Tag(target.reference, False) for target in targets if target.reference.tag}
     listed: list[_Tag] = []
     yield from _listings(state, _with_named(targets), listed)
     tags |= {tag.reference: tag for tag in listed}
     for target in targets:
         if target.reference.digest:
+            _note_root(state, target.reference, target.reference.digest)
             _want(state, _Wanted(target.reference, Child(target.reference.digest), False))
     unclear: list[_Tag] = []
     yield from _heads(state, [tag for tag in tags.values() if not tag.reference.digest], unclear)
     yield from _gets(state, unclear)
     yield from _levels(state)
+    yield from _artifacts(state)
     yield from _rests(state)
 
 
@@ -235,6 +275,9 @@ class _NothingKnown:
     def children(self, digests: Collection[str]) -> Mapping[str, Sequence[Named]]:
         return {}
 
+    def subjects(self, digests: Collection[str]) -> Mapping[str, Sequence[str]]:
+        return {}
+
 
 def parse_tags(body: bytes, *, source: str) -> list[str]:
     """The tags of a page of tags/list. Raises ParseError."""
@@ -255,6 +298,15 @@ class _Listed:
     choices: list[TagChoice] = field(default_factory=list)
     tags: dict[str, None] = field(default_factory=dict)  # in the order of the registry
     pages: set[str] = field(default_factory=set)
+    idle: int = 0  # pages in a row that told nothing new
+
+    def take(self, tags: Iterable[str]) -> None:
+        """Add the tags of a page. Raises SourceError if there are too many, or none that are new for too long."""
+        before = len(self.tags)
+        self.tags.update(dict.fromkeys(tags))
+        self.idle = 0 if len(self.tags) > before else self.idle + 1
+        if self.idle > _MOST_IDLE_PAGES or len(self.tags) > _MOST_TAGS:
+            raise SourceError(f"{self.reference}: its pages do not end", kind="bad-response")
 
     def wanted(self) -> set[str]:
         """The tags that any of the choices takes."""
@@ -300,7 +352,7 @@ def _listing_page(state: _Pass, answer: Answer, tags: list[_Tag], following: lis
         if answer.error:
             raise answer.error
         _reached(state, repository)
-        listed.tags.update(dict.fromkeys(parse_tags(answer.body, source=repository)))
+        listed.take(parse_tags(answer.body, source=repository))
         request = next_page(answer, listed.pages, state.most_pages)
     except (SourceError, ParseError) as error:
         yield from _failure(state, repository, repository, error)
@@ -316,13 +368,17 @@ def _listing_page(state: _Pass, answer: Answer, tags: list[_Tag], following: lis
 def _listed_tags(state: _Pass, listed: _Listed, is_complete: bool, tags: list[_Tag]) -> Iterator[Record]:
     repository, moment = listed.reference.repository, state.now()
     yield Listing(repository, moment, is_complete)
-    wanted = listed.wanted()
+    wanted, attached = listed.wanted(), state.attached.get(repository)
+    if attached:
+        attached.is_listed = is_complete
     for tag in listed.tags:
         if not oci.is_tag(tag):
             error = SourceError(f"{repository}: {tag[:140]!r} is listed but is no tag", kind="bad-response")
             yield from _failure(state, repository, f"{repository}:{tag[:140]!r}", error)
         elif tag in wanted:
             tags.append(_Tag(replace(listed.reference, tag=tag), True))
+        elif attached and is_artifact_tag(tag):
+            attached.tags.append(replace(listed.reference, tag=tag))
         else:
             yield TagObservation(repository, tag, moment)
 
@@ -341,6 +397,8 @@ def _heads(state: _Pass, tags: Sequence[_Tag], unclear: list[_Tag]) -> Iterator[
             _want(state, _Wanted(tag.reference, Child(digest, _content_type(answer)), False))
         elif tag.is_listed and answer.status == 404:
             yield from _vanished(state, tag)
+        elif tag.is_guess and answer.status == 404:
+            continue
         elif answer.error is None or answer.status in {400, 404, 405, 501}:
             unclear.append(tag)
         else:
@@ -353,6 +411,8 @@ def _gets(state: _Pass, tags: Sequence[_Tag]) -> Iterator[Record]:
     for answer in state.client.fetch(requests):
         tag: _Tag = answer.request.key
         repository = tag.reference.repository
+        if answer.error and answer.status == 404 and tag.is_guess:
+            continue
         if answer.error and answer.status == 404 and answer.error.code == "MANIFEST_UNKNOWN":
             # That the tag is not there is a fact to keep, and for whoever asked for it by name an error as well.
             yield TagObservation(repository, tag.reference.tag or "", state.now(), is_absent=True)
@@ -384,6 +444,7 @@ def _tag_document(state: _Pass, tag: _Tag, answer: Answer) -> Iterator[Record]:
 
 def _observed(state: _Pass, tag: _Tag, digest: str) -> TagObservation:
     state.counts.tags += 1
+    _note_root(state, tag.reference, digest)
     return TagObservation(tag.reference.repository, tag.reference.tag or "", state.now(), digest=digest)
 
 
@@ -418,9 +479,17 @@ def _tag_request(state: _Pass, tag: _Tag, method: str) -> Request:
 
 
 def _want(state: _Pass, wanted: _Wanted) -> None:
-    if wanted.child.digest not in state.seen:
-        state.seen.add(wanted.child.digest)
-        state.next.append(wanted)
+    if wanted.child.digest in state.seen:
+        return
+    repository = wanted.repository.repository
+    counts = state.branches if wanted.depth else state.roots
+    if wanted.depth and counts[repository] >= _MOST_BELOW * max(1, state.roots[repository]):
+        text = f"{repository} leads to more than {_MOST_BELOW:,} documents for each that was asked for"
+        _put_off(state, repository, wanted.locator, Postponed(text, kind="too-many"))
+        return
+    counts[repository] += 1
+    state.seen.add(wanted.child.digest)
+    state.next.append(wanted)
 
 
 def _levels(state: _Pass) -> Iterator[Record]:
@@ -505,7 +574,10 @@ def _document(state: _Pass, wanted: _Wanted, answer: Answer) -> Iterator[Record]
 
 
 def _want_children(state: _Pass, wanted: _Wanted, document: Document) -> None:
-    for child in state.choose(document.children):
+    chosen = state.choose(document.children)
+    if state.attached and document.kind in {"index", "image"}:
+        state.below[wanted.child.digest] = [child.digest for child in chosen]
+    for child in chosen:
         _want(state, _Wanted(wanted.repository, child, False, wanted.depth + 1))
     if document.config:
         _want(state, _Wanted(wanted.repository, document.config, True, wanted.depth + 1))
@@ -517,6 +589,65 @@ def _chosen(platforms: frozenset[str], children: Sequence[Child]) -> Sequence[Ch
         return children
     chosen = {child.digest for child in children if child.platform is None or str(child.platform) in platforms}
     return [child for child in children if child.digest in chosen or child.attests_digest in chosen]
+
+
+# --- artifacts -------------------------------------------------------------------------------------------------------
+
+
+def _note_root(state: _Pass, reference: Reference, digest: str) -> None:
+    if attached := state.attached.get(reference.repository):
+        attached.roots[digest] = None
+
+
+def _artifacts(state: _Pass) -> Iterator[Record]:
+    """What is attached to the indexes and images of repositories where that is wanted."""
+    subjects = {one.repository: _subjects(state, one.roots) for one in state.attached.values()}
+    found = Lists()
+    fail = partial(_failure, state)
+    yield from ask(subjects, state.client, most_pages=state.most_pages, fail=fail, found=found)
+    for repository, child in found.documents:
+        _want(state, _Wanted(repository, child, False, 1))
+    tags: list[_Tag] = []
+    for one in state.attached.values():
+        missing = found.missing.get(one.repository, ())
+        yield from _artifact_tags(state, one, subjects[one.repository], missing, tags)
+    unclear: list[_Tag] = []
+    yield from _heads(state, tags, unclear)
+    yield from _gets(state, unclear)
+    yield from _levels(state)
+
+
+def _subjects(state: _Pass, roots: Collection[str]) -> list[str]:
+    """The indexes and images among *roots* and below them."""
+    found: dict[str, None] = {}
+    level = list(roots)
+    while level:
+        known = ChainMap(state.below, dict(state.known.subjects(level)))
+        subjects = [digest for digest in level if digest in known and digest not in found]
+        found |= dict.fromkeys(subjects)
+        level = list(dict.fromkeys(child for digest in subjects for child in known[digest]))
+    return list(found)
+
+
+def _artifact_tags(
+    state: _Pass, attached: _Attached, subjects: Iterable[str], missing: Iterable[str], tags: list[_Tag]
+) -> Iterator[Record]:
+    """
+    The tags of artifacts that are about *subjects*, into *tags*; of the other listed ones that they are there.
+
+    Those that point at lists of referrers are looked up only for digests whose list is *missing*.
+    """
+    about, lists = set(map(fallback_tag, subjects)), dict.fromkeys(map(fallback_tag, missing))
+    for reference in attached.tags:
+        stem, dot, _ = (reference.tag or "").partition(".")
+        if stem in (about if dot else lists):
+            tags.append(_Tag(reference, True))
+        else:
+            yield TagObservation(reference.repository, reference.tag or "", state.now())
+    if not attached.is_listed:
+        listed = {reference.tag for reference in attached.tags}
+        guesses = [replace(attached.repository, tag=tag) for tag in lists if tag not in listed]
+        tags += [_Tag(reference, False, is_guess=True) for reference in guesses]
 
 
 # --- shared ----------------------------------------------------------------------------------------------------------
@@ -548,9 +679,7 @@ def _failure(state: _Pass, repository: str, locator: str, error: SourceError | P
         yield Failure(locator, "bad-document", None, str(error), False)
         return
     if isinstance(error, Postponed):
-        what = "document" if "@" in locator else "list of tags" if locator == repository else "tag"
-        rest = state.postponed.setdefault((repository.partition("/")[0], error.kind), _Rest(error))
-        rest.counts[what] += 1
+        _put_off(state, repository, locator, error)
         return
     if error.kind in _OF_REPOSITORY and repository not in state.reached:
         if repository in state.down:
@@ -560,6 +689,11 @@ def _failure(state: _Pass, repository: str, locator: str, error: SourceError | P
         locator = repository
     state.counts.failures += 1
     yield Failure(locator, error.kind, error.status, str(error), error.is_temporary)
+
+
+def _put_off(state: _Pass, repository: str, locator: str, error: Postponed) -> None:
+    what = "document" if "@" in locator else "list of tags" if locator == repository else "tag"
+    state.postponed.setdefault((repository.partition("/")[0], error.kind), _Rest(error)).counts[what] += 1
 
 
 def _rests(state: _Pass) -> Iterator[Record]:

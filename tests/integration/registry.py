@@ -51,6 +51,10 @@ class Registry:
         if push.tag:
             self._put_manifest(push.repository, push.top, push.tag)
 
+    def tag(self, repository: str, document: Document, tag: str) -> None:
+        """Give a document that is there a tag."""
+        self._put_manifest(repository, document, tag)
+
     def delete(self, repository: str, document: Document) -> None:
         """Remove a manifest, and with it every tag that points at it."""
         self._ask("DELETE", f"/v2/{repository}/manifests/{document.digest}", expected=202)
