@@ -371,7 +371,7 @@ def _index_entry(entry: dict[str, Any], index_digest: str, position: int) -> Ind
         os_version=_text(platform, "os.version", index_digest, place),
         os_features=_texts(platform, "os.features", index_digest, place),
         features=_texts(platform, "features", index_digest, place),
-        attests_digest=attests if isinstance(attests, str) else None,
+        attests_digest=attests if isinstance(attests, str) and _is_digest(attests) else None,
         artifact_type=artifact_type,
     )
 

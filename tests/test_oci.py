@@ -503,3 +503,13 @@ def test_lone_surrogates_are_replaced() -> None:
     )
     assert isinstance(rows[0], Config)
     assert (rows[0].docker_version, rows[0].labels) == ("?", ["a=?"])
+
+
+@pytest.mark.parametrize("attested", ["\ud800", "latest", "sha256:AB", 7, None])
+def test_what_is_attested_is_a_digest_or_unknown(attested: object) -> None:
+    """An annotation is anybody's text; a lone surrogate in it would fail a whole run."""
+    annotations = {"vnd.docker.reference.type": "attestation-manifest", "vnd.docker.reference.digest": attested}
+    entry = {"mediaType": "x", "digest": "sha256:" + "a" * 64, "size": 1, "annotations": annotations}
+    body = json.dumps({"schemaVersion": 2, "manifests": [entry]}).encode()
+    document = oci.parse_manifest(body, digest="sha256:" + "b" * 64, media_type=None)
+    assert [record.attests_digest for record in document.records if isinstance(record, IndexEntry)] == [None]
