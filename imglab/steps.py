@@ -29,10 +29,12 @@ ROOT_FILESYSTEM = "ADD root filesystem"
 LABEL_LENGTH = 48
 # What a hostile config could hold beyond this tells nothing about the kind of the step.
 _READ_LENGTH = 32_768
+_WORD_LENGTH = 256  # of what a label is made from: patterns may look at each part of a word several times
+_LIST_LENGTH = 4096  # of a command written as JSON, likewise
 _REMEMBERED = 8192  # steps; images of one repository share most of theirs
 
 _NOP = re.compile(r"^(?:RUN\s+)?[^\n]{0,400}?#\(nop\)\s+(?=[A-Z]+\b)")
-_BUILDKIT = re.compile(r"\s*# buildkit\s*$")
+_BUILDKIT = re.compile(r"(?<!\s)\s*# buildkit\s*$")
 _RUN_FLAGS = re.compile(r"^(?:--(?:mount|network|security)=\S+\s+)+")
 _ARGUMENTS = re.compile(r"^\|(\d{1,4})\s+")
 _SHELL = re.compile(
@@ -47,7 +49,7 @@ _SHELL_AFTER_ARGUMENTS = re.compile(
 _PREFERENCES = re.compile(
     r"^(?:\$(?:ErrorActionPreference|ProgressPreference|verbosePreference)\s*=\s*'?\w+'?\s*;\s*)+"
 )
-_GO_STRUCT = re.compile(r"^&\{(\[.*?\]).*\}$", re.DOTALL)
+_GO_STRUCT = re.compile(r"^&\{(\[[^\]]*\]).*\}$", re.DOTALL)
 _WINDOWS_BASE = re.compile(r"^(Apply image|Install update)\b", re.IGNORECASE)
 _DEBIAN_BASE = re.compile(r"^#\s*debian\.sh\b")
 
@@ -131,7 +133,7 @@ _ARCHIVE = re.compile(r"\.(?:tar(?:\.\w{1,4})?|tgz|tbz2?|txz|zip|7z|deb|rpm|apk|
 
 def _plain(word: str) -> str:
     """*word* without versions, variables, digests and numbers that move."""
-    word = _HEXADECIMAL.sub("", word.strip("'\""))
+    word = _HEXADECIMAL.sub("", word[:_WORD_LENGTH].strip("'\""))
     if re.fullmatch(r"[A-Za-z]:\\\\?|[\w.]+\+\+", word):
         return word
     ending = _ARCHIVE.search(word)
@@ -212,7 +214,7 @@ def _run_label(text: str) -> str:
     if _POWERSHELL.search(text):
         return f"RUN {_powershell_action(text)}"
     if text.startswith("["):
-        text = " ".join(re.findall(r'"((?:[^"\\]|\\.)*)"', text))
+        text = " ".join(re.findall(r'"((?:[^"\\]|\\.)*)"', text[:_LIST_LENGTH]))
     return f"RUN {_shell_action(list(_commands(text)), text)}"
 
 

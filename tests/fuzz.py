@@ -23,6 +23,7 @@ from imglab.oci import Reference
 from imglab.records import Record
 from imglab.sources.registry import parse_tags
 
+TOO_LONG = 5.0  # seconds; the slowest take a hundredth of it
 DIGEST = "sha256:" + "a" * 64
 DESCRIPTOR = {"mediaType": "application/vnd.oci.image.manifest.v1+json", "digest": DIGEST, "size": 1234}
 PLATFORM = {"os": "linux", "architecture": "arm", "variant": "v7", "os.version": "1", "os.features": ["x"]}
@@ -159,6 +160,7 @@ def main() -> None:
                 raise
             count += 1
             slowest = max(slowest, time.monotonic() - began)
+            assert slowest < TOO_LONG, f"{name}: a document of a few kilobytes took {slowest:.1f} s"
         print(f"{name}: {count:,} documents, the slowest took {slowest * 1000:.0f} ms", flush=True)
 
 
