@@ -219,24 +219,25 @@ def _finish(outcome: Outcome, options: argparse.Namespace) -> int:
 
 def snapshot(options: argparse.Namespace) -> int:
     """The tags of registries, observed now."""
+    from dataclasses import replace
+
     from imglab import snapshot
     from imglab.data import data_folder
     from imglab.oci import Platform
     from imglab.progress import reporting
+    from imglab.sources.catalog import parse_target
     from imglab.sources.history_api import api_host
-    from imglab.sources.registry import Target
 
-    targets = [Target.parse(text, options.tags) for text in options.references]
-    credentials = _credentials(options, {target.reference.registry for target in targets})
+    platforms = tuple(Platform.parse(text) for text in options.platform or ())
+    targets = [replace(parse_target(text, options.tags), platforms=platforms) for text in options.references]
+    credentials = _credentials(options, {target.registry for target in targets})
     credentials |= {api_host(name): secret for name, secret in credentials.items()}
-    platforms = [Platform.parse(text) for text in options.platform or ()]
     with reporting(quiet=options.quiet) as progress:
         outcomes = snapshot.observe(
             data_folder(options.data),
             targets,
             lambda: _client(options, credentials),
             via=options.via,
-            platforms=platforms,
             progress=progress,
         )
     return max(_finish(outcome, options) for outcome in outcomes)
