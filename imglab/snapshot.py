@@ -12,9 +12,10 @@ from typing import Literal
 
 import polars as pl
 
+from imglab.errors import ParseError
 from imglab.http import Client
 from imglab.journal import Journal
-from imglab.oci import DOCKER_HUB, MANIFEST_TYPES, Platform
+from imglab.oci import DOCKER_HUB, MANIFEST_TYPES, Child, Platform, parse_manifest
 from imglab.progress import Report
 from imglab.records import Blob, Failure, IndexEntry, Manifest, Record, Run, TagObservation
 from imglab.runs import Outcome, Traffic, recover, take, utc_now
@@ -222,6 +223,7 @@ class Known:
 
     def __init__(self, journal: Journal, platforms: Collection[Platform] = (), told: Sequence[Record] = ()) -> None:
         """*told* is what is to be held by the journal, but not yet."""
+        self._journal = journal
         held = _rows(journal, Manifest, ("digest", "kind", "config_digest"), told)
         is_image = (pl.col("kind") == "image", pl.col("config_digest").is_not_null())
         configs = held.filter(*is_image).select("digest", child="config_digest", is_config=pl.lit(True))
@@ -235,9 +237,21 @@ class Known:
         held = self._bodies.join(wanted, on="digest", how="semi")
         found: dict[str, list[registry.Named]] = {digest: [] for digest in held["digest"]}
         below = self._below.join(held, on="digest", how="semi").unique(maintain_order=True)
+        types = self._config_types(below)
         for digest, child, is_config in below.iter_rows():
-            found[digest].append(registry.Named(child, is_config))
+            found[digest].append(registry.Named(child, is_config, types.get(child)))
         return found
+
+    def _config_types(self, below: pl.DataFrame) -> dict[str, str | None]:
+        """The media types of those configs *below* images that are not held, as their manifests say them."""
+        lacking = below.filter("is_config").join(self._bodies, left_on="child", right_on="digest", how="anti")
+        if lacking.is_empty():
+            return {}
+        manifests = set(lacking["digest"])
+        scanned = self._journal.scan(Blob, {"digest", "media_type", "body"}).filter(pl.col("digest").is_in(manifests))
+        held = self._journal.collect(lambda: scanned.select("digest", "media_type", "body"))
+        configs = [_config(*row) for row in held.iter_rows()]
+        return {config.digest: config.media_type for config in configs if config}
 
     def subjects(self, digests: Collection[str]) -> dict[str, list[str]]:
         """For each of *digests* that is an index or image whose document is held: the manifests that are wanted."""
@@ -246,6 +260,14 @@ class Known:
             digest: [child.digest for child in children if not child.is_config]
             for digest, children in self.children(about.to_list()).items()
         }
+
+
+def _config(digest: str, media_type: str | None, body: bytes) -> Child | None:
+    """The config that an image names; None if this is none."""
+    try:
+        return parse_manifest(body, digest=digest, media_type=media_type).config
+    except ParseError:
+        return None
 
 
 def _rows(journal: Journal, record: type[Record], columns: Sequence[str], told: Iterable[Record]) -> pl.DataFrame:

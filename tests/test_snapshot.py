@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
@@ -252,3 +253,14 @@ def test_artifacts_are_no_images_in_the_store(tmp_path: Path, server: Faulty) ->
         assert store.sql("select platform from image order by all").rows() == [("linux/amd64",), ("linux/arm64",)]
         assert store.sql("select distinct tag from tag_image").rows() == [("1.0",)]
         assert all(store.check(name).height == 0 for name in CHECKS)
+
+
+def test_a_config_that_is_not_held_has_the_type_that_its_manifest_says(tmp_path: Path) -> None:
+    """A run that broke off between the two leaves the next one nobody else to ask."""
+    kind = "application/vnd.oci.image.config.v1+json"
+    named = {"mediaType": kind, "digest": digest("ca1"), "size": 2}
+    body = json.dumps({"config": named, "layers": []}).encode()
+    held = Blob(digest("a1"), "application/vnd.oci.image.manifest.v1+json", body)
+    commit(tmp_path, day(1), [held, *image("a1", [])])
+    known = Known(Journal(tmp_path / "journal")).children([digest("a1")])
+    assert known == {digest("a1"): [Named(digest("ca1"), is_config=True, media_type=kind)]}
