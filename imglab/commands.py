@@ -229,25 +229,28 @@ def _finish(outcome: Outcome, options: argparse.Namespace) -> int:
 
 def snapshot(options: argparse.Namespace) -> int:
     """The tags of registries, observed now."""
+    from dataclasses import replace
+
     from imglab import snapshot
     from imglab.data import data_folder
     from imglab.oci import DOCKER_HUB, Platform
     from imglab.progress import reporting
+    from imglab.sources.catalog import parse_target
     from imglab.sources.history_api import api_host
     from imglab.sources.registry import Target
 
-    targets = [Target.parse(text, options.tags) for text in options.references]
-    credentials = _credentials(options, {target.reference.repository for target in targets})
+    platforms = tuple(Platform.parse(text) for text in options.platform or ())
+    targets = [replace(parse_target(text, options.tags), platforms=platforms) for text in options.references]
+    names = {target.reference.repository if isinstance(target, Target) else target.registry for target in targets}
+    credentials = _credentials(options, names)
     of_hub = [secret for name, secret in credentials.items() if name.partition("/")[0] == DOCKER_HUB]
     credentials |= {api_host(DOCKER_HUB): secret for secret in of_hub}
-    platforms = [Platform.parse(text) for text in options.platform or ()]
     with reporting(quiet=options.quiet) as progress:
         outcomes = snapshot.observe(
             data_folder(options.data),
             targets,
             lambda: _client(options, credentials),
             via=options.via,
-            platforms=platforms,
             progress=progress,
         )
     return max(_finish(outcome, options) for outcome in outcomes)

@@ -4,6 +4,7 @@ Everything imglab raises on purpose.
     ImglabError
     ├── UsageError            the caller asked for something that cannot be (exit code 2)
     │   ├── InvalidReference
+    │   ├── InvalidTargets    a file of targets that says what cannot be
     │   └── StoreEmpty        nothing was ever loaded
     ├── ParseError            a document is not what it should be: source, place, expectation
     ├── SourceError           a registry, history or file did not give what was asked for
@@ -14,6 +15,10 @@ Everything imglab raises on purpose.
 
 Libraries' own exceptions are translated in the one module that imports the library.
 """
+
+from __future__ import annotations
+
+from collections.abc import Sequence
 
 
 class ImglabError(Exception):
@@ -26,6 +31,14 @@ class UsageError(ImglabError):
 
 class InvalidReference(UsageError):
     """A text that names no repository, tag or digest."""
+
+
+class InvalidTargets(UsageError):
+    """A file of targets in which something is wrong: `problems` has a line for each."""
+
+    def __init__(self, problems: Sequence[str]) -> None:
+        super().__init__("\n".join(problems))
+        self.problems = tuple(problems)
 
 
 class StoreEmpty(UsageError):

@@ -466,7 +466,7 @@ def _parse_schema1(document: dict[str, Any], digest: str, media_type: str | None
     """What can be read of an old manifest; its newest layer stands first there, its base first here."""
     layers, config_digest, steps = _schema1_layers(document, digest), None, list[Record]()
     try:
-        steps = _schema1_history(document)
+        steps = _schema1_history(document, digest)
         config_digest = steps[0].digest if steps and isinstance(steps[0], Config) else None
     except (ParseError, LookupError, TypeError, AttributeError):
         steps = []
@@ -488,13 +488,14 @@ def _schema1_layers(document: dict[str, Any], digest: str) -> list[Layer]:
     return [Layer(digest, position, str(text)) for position, text in enumerate(reversed(sums))]
 
 
-def _schema1_history(document: dict[str, Any]) -> list[Record]:
+def _schema1_history(document: dict[str, Any], digest: str) -> list[Record]:
+    """The config and steps; their key holds the digest too, since anybody can give any id to anything."""
     texts = [_text(entry, "v1Compatibility", "history") or "" for entry in reversed(document["history"])]
     entries = [_read_json(text.encode(), "v1Compatibility") for text in texts]
     newest = entries[-1]
     if not _text(newest, "id", "v1Compatibility"):
         return []
-    key = f"v1:{newest['id']}"
+    key = f"v1:{newest['id']}@{digest}"
     config = _config_row(newest, key)
     steps = []
     for position, entry in enumerate(entries):

@@ -194,7 +194,11 @@ class Layer(Record):
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Config(Record):
-    """One image config. Schema 1 images have none: theirs is keyed `v1:` and the id of the old format."""
+    """
+    One image config. Schema 1 images have none: theirs is keyed `v1:` and the id of the old format.
+
+    Where the manifest itself says so, its digest follows after an `@`: ids are not content's own.
+    """
 
     table = "config"
     key = ("digest",)

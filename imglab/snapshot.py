@@ -2,39 +2,44 @@
 
 from __future__ import annotations
 
-import functools
-from collections.abc import Callable, Collection, Generator, Iterable, Sequence
+import operator
+from collections.abc import Callable, Collection, Generator, Iterable, Iterator, Sequence
 from contextlib import closing
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 from typing import Literal
 
 import polars as pl
 
+from imglab.errors import ParseError
 from imglab.http import Client
 from imglab.journal import Journal
-from imglab.oci import DOCKER_HUB, MANIFEST_TYPES, Platform
+from imglab.oci import DOCKER_HUB, MANIFEST_TYPES, Child, Platform, parse_manifest
 from imglab.progress import Report
 from imglab.records import Blob, Failure, IndexEntry, Manifest, Record, Run, TagObservation
 from imglab.runs import Outcome, Traffic, recover, take, utc_now
 from imglab.sources import chainguard, dockerhub, history_api, quay, registry
+from imglab.sources.catalog import Namespace, expand
 from imglab.sources.history_api import ENTRY_FAULT, Move, Pass, Window
+from imglab.sources.registry import Target
 from imglab.store import Paths
+
+Wanted = Target | Namespace
+_KNOWN_BY = (Blob, IndexEntry, Manifest)
 
 
 def snapshot(
     data: Path,
-    targets: Sequence[registry.Target],
+    targets: Sequence[Wanted],
     client: Client,
     *,
-    platforms: Collection[Platform] = (),
     progress: Report = lambda what, done, total: None,
     now: Callable[[], datetime] = utc_now,
 ) -> Outcome:
     """What registries say of *targets* now, as one run. Documents that the journal holds are not fetched again."""
     recover(data)
-    known = Known(Journal(Paths(data).journal), platforms)
-    records = registry.collect(targets, client, known, now=now, platforms=platforms, progress=progress)
+    records = _said(targets, client, Journal(Paths(data).journal), progress, now)
     with client, closing(records):  # in this order, or an unfinished batch would outlive the client's loop
         return take(
             data,
@@ -46,16 +51,61 @@ def snapshot(
         )
 
 
+def _said(
+    targets: Sequence[Wanted], client: Client, journal: Journal, progress: Report, now: Callable[[], datetime]
+) -> Generator[Record, None, None]:
+    """
+    What registries say: a pass for each choice of platforms, in which every repository stands once.
+
+    A pass takes for known what the ones before it brought, as if it were a run of its own.
+    """
+    found: list[Target] = []
+    yield from _expanded(targets, client, found)
+    passes = list(_passes(found).items())
+    told: list[Record] = []
+    for number, (platforms, group) in enumerate(passes, 1):
+        known = Known(journal, platforms, told)
+        answers = registry.collect(group, client, known, now=now, platforms=platforms, progress=progress)
+        with closing(answers) as records:
+            for record in records:
+                if number < len(passes) and isinstance(record, _KNOWN_BY):
+                    told.append(replace(record, body=b"") if isinstance(record, Blob) else record)
+                yield record
+
+
+def _expanded(targets: Iterable[Wanted], client: Client, found: list[Target]) -> Iterator[Record]:
+    """Failures to find the repositories of namespaces; *found* receives these and all other *targets*."""
+    namespaces: list[Namespace] = []
+    for one in targets:
+        if isinstance(one, Namespace):
+            namespaces.append(one)
+        else:
+            found.append(one)
+    yield from expand(namespaces, client, found=found)
+
+
+def _passes(targets: Iterable[Target]) -> dict[tuple[Platform, ...], list[Target]]:
+    """*targets* by the platforms that are wanted of their repository, by any target of it; none: all of them."""
+    wanted: dict[str, list[Target]] = {}
+    for target in targets:
+        wanted.setdefault(target.reference.repository, []).append(target)
+    passes: dict[tuple[Platform, ...], list[Target]] = {}
+    for group in wanted.values():
+        is_limited = all(target.platforms for target in group)
+        platforms = sorted({platform for target in group for platform in target.platforms}) if is_limited else ()
+        passes.setdefault(tuple(platforms), []).extend(group)
+    return passes
+
+
 Way = Literal["auto", "registry", "hub-api"]
 
 
 def observe(
     data: Path,
-    targets: Sequence[registry.Target],
+    targets: Sequence[Wanted],
     client: Callable[[], Client],
     *,
     via: Way = "auto",
-    platforms: Collection[Platform] = (),
     progress: Report = lambda what, done, total: None,
     now: Callable[[], datetime] = utc_now,
 ) -> list[Outcome]:
@@ -66,18 +116,25 @@ def observe(
     or the one and, if its pulls did not suffice, also the other. Each run has a *client* of its own. Raises UsageError
     for what the tags API is to be asked for but cannot be.
     """
-    of_hub = [target for target in targets if target.reference.registry == DOCKER_HUB]
+    of_hub = [target for target in targets if target.registry == DOCKER_HUB]
     outcomes = []
     if via == "hub-api":
-        history_api.plan(of_hub, None, Window())
+        history_api.plan((target for target in of_hub if isinstance(target, Target)), None, Window())
         targets = [target for target in targets if target not in of_hub]
     if targets:
-        outcomes.append(snapshot(data, targets, client(), platforms=platforms, progress=progress, now=now))
+        outcomes.append(snapshot(data, targets, client(), progress=progress, now=now))
     if via == "registry" or (via == "auto" and not any(map(_is_short_of_pulls, outcomes))):
         return outcomes
-    if told := [target for target in of_hub if not target.reference.digest and target.reference.path.count("/") == 1]:
+    if told := list(filter(_has_tags_in_hub, of_hub)):
         outcomes.append(backfill(data, "docker-hub", told, client(), progress=progress, now=now))
     return outcomes
+
+
+def _has_tags_in_hub(target: Wanted) -> bool:
+    """Whether Docker Hub's tags API can be asked: for repositories with a namespace and a name, and not for content."""
+    if isinstance(target, Namespace):
+        return True
+    return target.reference.digest is None and target.reference.path.count("/") == 1
 
 
 def _is_short_of_pulls(outcome: Outcome) -> bool:
@@ -87,7 +144,7 @@ def _is_short_of_pulls(outcome: Outcome) -> bool:
 def backfill(
     data: Path,
     api: str,
-    targets: Sequence[registry.Target],
+    targets: Sequence[Wanted],
     client: Client,
     *,
     window: Window | None = None,
@@ -106,7 +163,7 @@ def backfill(
         state.newest = _newest_moves(journal, api)
     elif api == "docker-hub":
         state.described = journal.known_digests()
-    records = _HISTORIES[api](targets, state)
+    records = _remembered(api, targets, state)
     with client, closing(records):
         return take(
             data,
@@ -118,7 +175,15 @@ def backfill(
         )
 
 
-_HISTORIES: dict[str, Callable[[Iterable[registry.Target], Pass], Generator[Record, None, None]]] = {
+def _remembered(api: str, targets: Sequence[Wanted], state: Pass) -> Generator[Record, None, None]:
+    """What the history *api* says."""
+    found: list[Target] = []
+    yield from _expanded(targets, state.client, found)
+    with closing(_HISTORIES[api](found, state)) as records:
+        yield from records
+
+
+_HISTORIES: dict[str, Callable[[Iterable[Target], Pass], Generator[Record, None, None]]] = {
     "chainguard": chainguard.collect,
     "quay": quay.collect,
     "docker-hub": dockerhub.collect,
@@ -156,14 +221,15 @@ def _newest_moves(journal: Journal, source: str) -> dict[tuple[str, str], Move]:
 class Known:
     """What the journal holds verified: digests of documents, and what each names below it that is wanted."""
 
-    def __init__(self, journal: Journal, platforms: Collection[Platform] = ()) -> None:
+    def __init__(self, journal: Journal, platforms: Collection[Platform] = (), told: Sequence[Record] = ()) -> None:
+        """*told* is what is to be held by the journal, but not yet."""
         self._journal = journal
-        self._bodies = journal.collect(lambda: journal.scan(Blob, {"digest"}).unique())
+        held = _rows(journal, Manifest, ("digest", "kind", "config_digest"), told)
         is_image = (pl.col("kind") == "image", pl.col("config_digest").is_not_null())
-        child = pl.col("config_digest").alias("child"), pl.lit(True).alias("is_config")
-        columns = {"digest", "kind", "config_digest"}
-        below = journal.collect(lambda: journal.scan(Manifest, columns).filter(*is_image).select("digest", *child))
-        self._below = pl.concat([_wanted_entries(journal, frozenset(map(str, platforms))), below])
+        configs = held.filter(*is_image).select("digest", child="config_digest", is_config=pl.lit(True))
+        self._bodies = _rows(journal, Blob, ("digest",), told).unique()
+        self._below = pl.concat([_wanted_entries(journal, frozenset(map(str, platforms)), told), configs])
+        self._about = held.filter(pl.col("kind").is_in(["index", "image"])).select("digest")
 
     def children(self, digests: Collection[str]) -> dict[str, list[registry.Named]]:
         """For each of *digests* whose document is held, what it names: manifests, or a config."""
@@ -171,39 +237,57 @@ class Known:
         held = self._bodies.join(wanted, on="digest", how="semi")
         found: dict[str, list[registry.Named]] = {digest: [] for digest in held["digest"]}
         below = self._below.join(held, on="digest", how="semi").unique(maintain_order=True)
+        types = self._config_types(below)
         for digest, child, is_config in below.iter_rows():
-            found[digest].append(registry.Named(child, is_config))
+            found[digest].append(registry.Named(child, is_config, types.get(child)))
         return found
+
+    def _config_types(self, below: pl.DataFrame) -> dict[str, str | None]:
+        """The media types of those configs *below* images that are not held, as their manifests say them."""
+        lacking = below.filter("is_config").join(self._bodies, left_on="child", right_on="digest", how="anti")
+        if lacking.is_empty():
+            return {}
+        manifests = set(lacking["digest"])
+        scanned = self._journal.scan(Blob, {"digest", "media_type", "body"}).filter(pl.col("digest").is_in(manifests))
+        held = self._journal.collect(lambda: scanned.select("digest", "media_type", "body"))
+        configs = [_config(*row) for row in held.iter_rows()]
+        return {config.digest: config.media_type for config in configs if config}
 
     def subjects(self, digests: Collection[str]) -> dict[str, list[str]]:
         """For each of *digests* that is an index or image whose document is held: the manifests that are wanted."""
-        named = self.children(digests)
+        about = self._about.filter(pl.col("digest").is_in(list(digests)))["digest"].unique()
         return {
             digest: [child.digest for child in children if not child.is_config]
-            for digest, children in named.items()
-            if digest in self._about
+            for digest, children in self.children(about.to_list()).items()
         }
 
-    @functools.cached_property
-    def _about(self) -> frozenset[str]:
-        """The digests that artifacts may be about."""
-        is_subject = pl.col("kind").is_in(["index", "image"])
-        kinds = self._journal.collect(lambda: self._journal.scan(Manifest, {"digest", "kind"}).filter(is_subject))
-        return frozenset(kinds["digest"])
+
+def _config(digest: str, media_type: str | None, body: bytes) -> Child | None:
+    """The config that an image names; None if this is none."""
+    try:
+        return parse_manifest(body, digest=digest, media_type=media_type).config
+    except ParseError:
+        return None
 
 
-def _wanted_entries(journal: Journal, platforms: frozenset[str]) -> pl.DataFrame:
+def _rows(journal: Journal, record: type[Record], columns: Sequence[str], told: Iterable[Record]) -> pl.DataFrame:
+    """These columns of the rows that *journal* has and of those *told* since."""
+    held = journal.collect(lambda: journal.scan(record, columns).select(columns))
+    since = [operator.attrgetter(*columns)(row) for row in told if isinstance(row, record)]
+    rows = since if len(columns) > 1 else [(value,) for value in since]
+    return pl.concat([held, pl.DataFrame(rows, schema=held.schema, orient="row")])
+
+
+def _wanted_entries(journal: Journal, platforms: frozenset[str], told: Iterable[Record]) -> pl.DataFrame:
     """
     Index and manifest digests; with *platforms* those that run on one, what attests these, and the unspecific.
 
     What is said to be no manifest is not wanted.
     """
-    columns = ["index_digest", "manifest_digest", "os", "architecture", "variant", "attests_digest"]
+    columns = ("index_digest", "manifest_digest", "os", "architecture", "variant", "attests_digest", "media_type")
     kind = pl.col("media_type")
     is_manifest = kind.is_null() | kind.is_in(MANIFEST_TYPES)
-    entries = journal.collect(
-        lambda: journal.scan(IndexEntry, {*columns, "media_type"}).filter(is_manifest).select(columns)
-    )
+    entries = _rows(journal, IndexEntry, columns, told).filter(is_manifest).drop("media_type")
     if platforms:
         raw = entries.select("os", "architecture", "variant").unique()
         is_chosen = [

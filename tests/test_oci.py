@@ -334,12 +334,12 @@ def test_schema1_is_read_base_first() -> None:
     """Old manifests list their newest layer first; rows start at the base."""
     document = parse_manifest(encoded(schema1()), digest=D, media_type=oci.SCHEMA1_SIGNED)
     row = document.records[0]
-    assert row == Manifest(D, oci.SCHEMA1_SIGNED, "schema1", "v1:2", layer_count=2)
+    assert row == Manifest(D, oci.SCHEMA1_SIGNED, "schema1", f"v1:2@{D}", layer_count=2)
     assert [r.digest for r in document.records if isinstance(r, Layer)] == [A, B]
     steps = [r for r in document.records if isinstance(r, History)]
     assert [(s.config_digest, s.instruction, s.is_empty_layer) for s in steps] == [
-        ("v1:2", "ADD", False),
-        ("v1:2", "CMD", True),
+        (f"v1:2@{D}", "ADD", False),
+        (f"v1:2@{D}", "CMD", True),
     ]
     assert [r.cmd for r in document.records if isinstance(r, Config)] == [["sh"]]
     assert document.config is None and document.children == ()

@@ -5,12 +5,13 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
 import pytest
-from faulty import Behaviour, Faulty, faulty_server, reply, sha256
+from faulty import Behaviour, faulty_server, reply, sha256
+from small_registry import CONFIG_TYPE, SIGNATURE, Made
 
 from imglab import oci
 from imglab.errors import ParseError
@@ -21,74 +22,7 @@ from imglab.sources.referrers import fallback_tag, parse_referrers
 from imglab.sources.registry import Named, Target, collect
 
 NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
-CONFIG_TYPE = "application/vnd.oci.image.config.v1+json"
-SIGNATURE = "application/vnd.example.signature"
-LAYER = {"mediaType": "application/vnd.oci.image.layer.v1.tar+gzip", "digest": "sha256:" + "1" * 64, "size": 9}
-EMPTY = {"mediaType": oci.EMPTY_TYPE, "digest": sha256(b"{}"), "size": 2}
 PATH = "team/app"
-
-
-@dataclass
-class Made:
-    """A registry of one repository on a loopback server: documents by digest, tags, and no lists of referrers."""
-
-    server: Faulty
-    tags: dict[str, str] = field(default_factory=dict)
-
-    def __post_init__(self) -> None:
-        self.server.on("/v2/", reply(200))
-
-    @property
-    def repository(self) -> str:
-        return f"{self.server.registry}/{PATH}"
-
-    def put(self, content: object, media_type: str, *tags: str, kind: str = "manifests") -> dict[str, Any]:
-        """The descriptor of a document that is now there, and that *tags* point at."""
-        body = json.dumps(content).encode()
-        digest = sha256(body)
-        for name in (digest, *tags):
-            answer = reply(200, body, content_type=media_type, docker_content_digest=digest)
-            self.server.on(f"/v2/{PATH}/{kind}/{name}", answer)
-        self.tags |= dict.fromkeys(tags, digest)
-        return {"mediaType": media_type, "digest": digest, "size": len(body)}
-
-    def image(self, architecture: str, *tags: str) -> dict[str, Any]:
-        config = self.put({"os": "linux", "architecture": architecture}, CONFIG_TYPE, kind="blobs")
-        content = {"mediaType": oci.OCI_MANIFEST, "config": config, "layers": [LAYER]}
-        platform = {"os": "linux", "architecture": architecture}
-        return {**self.put(content, oci.OCI_MANIFEST, *tags), "platform": platform}
-
-    def index(self, entries: Sequence[Mapping[str, Any]], *tags: str) -> dict[str, Any]:
-        return self.put({"mediaType": oci.OCI_INDEX, "manifests": entries}, oci.OCI_INDEX, *tags)
-
-    def artifact(self, subject: Mapping[str, Any], name: str, *tags: str) -> dict[str, Any]:
-        layer = {"mediaType": "text/plain", "digest": sha256(name.encode()), "size": len(name)}
-        about = {key: subject[key] for key in ("mediaType", "digest", "size")}
-        content = {"mediaType": oci.OCI_MANIFEST, "artifactType": SIGNATURE, "config": EMPTY}
-        found = self.put({**content, "layers": [layer], "subject": about}, oci.OCI_MANIFEST, *tags)
-        return {**found, "artifactType": SIGNATURE}
-
-    def refer(self, subject: Mapping[str, Any], *pages: Sequence[Mapping[str, Any]], **headers: str) -> None:
-        """The registry lists *pages* as referrers of *subject*."""
-        path = referrers(subject)
-        for number, entries in enumerate(pages or [[]]):
-            body = json.dumps({"schemaVersion": 2, "mediaType": oci.OCI_INDEX, "manifests": entries}).encode()
-            link = {"link": f'<{path}?page={number + 1}>; rel="next"'} if number + 1 < len(pages) else {}
-            answer = reply(200, body, content_type=oci.OCI_INDEX, **headers, **link)
-            self.server.on(f"{path}?page={number}" if number else path, answer)
-
-    def list_tags(self) -> None:
-        """The registry lists its tags."""
-        self.server.on(f"/v2/{PATH}/tags/list", reply(200, json.dumps({"tags": sorted(self.tags)}).encode()))
-
-    def asked(self, part: str, method: str = "GET") -> list[str]:
-        """The last parts of paths below *part* that were asked for, without queries."""
-        found = [seen.path for seen in self.server.seen if seen.method == method and f"/{part}/" in seen.path]
-        return [path.rpartition("/")[2].partition("?")[0] for path in found]
-
-
-def referrers(subject: Mapping[str, Any]) -> str:
-    return f"/v2/{PATH}/referrers/{subject['digest']}"
 
 
 class Journal:
@@ -256,7 +190,7 @@ def test_lies_of_a_list_are_failures(made: Made) -> None:
 def test_a_list_that_cannot_be_read_is_one_failure(made: Made, answer: Behaviour, kind: str) -> None:
     """The first digest of a repository is tried alone; if that fails the others are left to another run."""
     index = made.index([made.image("amd64"), made.image("arm64")], "1.0")
-    made.server.on(referrers(index), answer)
+    made.server.on(made.referrers(index), answer)
     records = snapshot(made, ":1.0")
     assert [(row.kind, row.locator) for row in of(Failure, records)] == [(kind, f"{made.repository}@{index['digest']}")]
     assert set(made.asked("referrers")) == {index["digest"]}
@@ -269,7 +203,7 @@ def test_links_that_lead_nowhere_end_a_list(made: Made, link: str) -> None:
     image = made.image("amd64", "1.0")
     entry = made.artifact(image, "signature")
     body = json.dumps({"manifests": [entry]}).encode()
-    made.server.on(referrers(image), reply(200, body, content_type=oci.OCI_INDEX, link=f'<{link}>; rel="next"'))
+    made.server.on(made.referrers(image), reply(200, body, content_type=oci.OCI_INDEX, link=f'<{link}>; rel="next"'))
     records = snapshot(made, ":1.0")
     assert set(artifacts(records)) == {entry["digest"]}
     assert [row.kind for row in of(Failure, records)] == ["bad-response"]
@@ -344,7 +278,7 @@ def test_without_lists_a_tag_points_at_one(made: Made, answer: Behaviour) -> Non
     signature = made.artifact(index, "signature")
     tag = fallback_tag(index["digest"])
     made.index([signature], tag)
-    made.server.on(referrers(index), answer)
+    made.server.on(made.referrers(index), answer)
     records = snapshot(made, ":1.0")
     assert artifacts(records) == {signature["digest"]: (SIGNATURE, index["digest"])}
     assert set(made.asked("referrers")) == {index["digest"]}

@@ -2,21 +2,28 @@
 
 from __future__ import annotations
 
+import json
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from faulty import Faulty, faulty_server, reply
 from made import commit, config, day, digest, image, index, seen
+from small_registry import SIGNATURE, Made
 
 from imglab.data import open_store
 from imglab.errors import JournalError, SourceError
+from imglab.http import Client, Limits
 from imglab.journal import Journal
-from imglab.oci import Platform
+from imglab.oci import Platform, Reference
 from imglab.records import Blob, Failure, IndexEntry, Record, Run
-from imglab.runs import take
-from imglab.snapshot import Known
-from imglab.sources.registry import Named
-from imglab.store import Paths
+from imglab.runs import Outcome, take
+from imglab.snapshot import Known, snapshot
+from imglab.sources.catalog import Namespace, parse_target
+from imglab.sources.registry import Named, Target
+from imglab.sources.tag_choice import TagChoice
+from imglab.store import CHECKS, Paths
 
 
 def test_a_run_is_kept_counted_and_loaded(tmp_path: Path) -> None:
@@ -146,3 +153,114 @@ def test_the_times_of_a_run_are_its_own(tmp_path: Path) -> None:
     take(tmp_path, source="registry", target="x", records=[], now=lambda: next(moments))
     rows = Journal(tmp_path / "journal").scan(Run).select("started_at", "finished_at").collect().rows()
     assert rows == [(day(1), day(2))]
+
+
+# --- targets of several kinds in one run -----------------------------------------------------------------------------
+
+
+@pytest.fixture
+def server() -> Iterator[Faulty]:
+    with faulty_server() as faulty:
+        yield faulty
+
+
+def taken(data: Path, *targets: Target | Namespace) -> Outcome:
+    """One run of registries on loopback, now."""
+    return snapshot(data, targets, Client(limits=Limits(tries=1)))
+
+
+def asked_for(server: Faulty) -> Counter[str]:
+    """How often each path was asked for."""
+    return Counter(f"{seen.method} {seen.path}" for seen in server.seen)
+
+
+ARM, AMD = Platform.parse("linux/arm64"), Platform.parse("linux/amd64")
+
+
+def test_each_repository_has_its_platforms(tmp_path: Path, server: Faulty) -> None:
+    """A document that two repositories share is fetched and told once, and completed for the one that wants more."""
+    first, second = Made(server, "team/app"), Made(server, "team/copy")
+    for made in (first, second):
+        made.index([made.image("amd64"), made.image("arm64")], "1.0")
+    targets = [
+        Target(Reference.parse(f"{first.repository}:1.0"), platforms=(ARM,)),
+        Target(Reference.parse(f"{second.repository}:1.0")),
+    ]
+    outcome = taken(tmp_path, *targets)
+    assert (outcome.run.tags, outcome.run.manifests, outcome.run.failures) == (2, 1 + 2 * 2, 0)
+    assert set(asked_for(server).values()) == {1}
+    paths = [seen.path for seen in server.seen if "/blobs/" in seen.path]
+    assert [path.split("/")[3] for path in paths] == ["app", "copy"]
+    with open_store(tmp_path) as store:
+        sizes = store.sql("select tag_image.repository, platform, compressed_bytes from tag_image order by all").rows()
+        assert store.check("repeated_row").height == 0
+    assert sizes == [
+        (repository, platform, 9)
+        for repository in (first.repository, second.repository)
+        for platform in ("linux/amd64", "linux/arm64")
+    ]
+
+
+def test_targets_of_one_repository_are_one(tmp_path: Path, server: Faulty) -> None:
+    """Its tags are listed and looked up once, for the platforms that any of its targets wants."""
+    made = Made(server)
+    made.index([made.image(name) for name in ("amd64", "arm64", "s390x")], "1.0", "1.1", "2.0")
+    made.list_tags()
+    reference = Reference.parse(made.repository)
+    targets = [
+        Target(reference, TagChoice(("1.*",)), (ARM,)),
+        Target(reference, TagChoice(("*.0",)), (AMD,)),
+        Target(Reference.parse(f"{made.repository}:2.0"), platforms=(AMD,)),
+    ]
+    outcome = taken(tmp_path, *targets)
+    assert (outcome.run.tags, outcome.run.manifests) == (3, 1 + 2 * 2)
+    assert set(asked_for(server).values()) == {1}
+
+
+def test_namespaces_are_observed_beside_other_targets(tmp_path: Path, server: Faulty) -> None:
+    """What a catalogue tells is asked for in the same run; a pattern that matches nothing is one of its failures."""
+    made = [Made(server, path) for path in ("team/app", "team/base", "web")]
+    for one in made:
+        one.image("amd64", "1.0", "2.0")
+        one.list_tags()
+    server.on("/v2/_catalog", reply(200, b'{"repositories": ["team/app", "team/base", "web"]}'))
+    targets = [
+        parse_target(f"{server.registry}/team/*:1.*"),
+        parse_target(f"{server.registry}/taem/*"),
+        parse_target(f"{made[2].repository}:2.0"),
+    ]
+    outcome = taken(tmp_path, *targets)
+    assert (outcome.run.tags, outcome.run.outcome) == (3, "partial")
+    assert outcome.run.target == " ".join(map(str, targets))
+    assert [(row.kind, row.locator) for row in outcome.failures] == [("not-found", f"{server.registry}/taem/*")]
+    with open_store(tmp_path) as store:
+        rows = store.sql("select repository, tag from tag_interval order by all").rows()
+    assert rows == [(made[0].repository, "1.0"), (made[1].repository, "1.0"), (made[2].repository, "2.0")]
+
+
+def test_artifacts_are_no_images_in_the_store(tmp_path: Path, server: Faulty) -> None:
+    """They are rows of the journal with type and subject; no image and no image of a tag is one of them."""
+    made = Made(server)
+    index = made.index([made.image("amd64"), made.image("arm64")], "1.0")
+    stem = index["digest"].replace(":", "-")
+    made.index([made.artifact(index, "statement")], stem)
+    made.artifact(index, "signature", f"{stem}.sig")
+    made.list_tags()
+    taken(tmp_path, Target(Reference.parse(made.repository), referrers=True))
+    with open_store(tmp_path) as store:
+        artifacts = store.sql("select artifact_type, subject_digest from stg_manifest where kind = 'artifact'").rows()
+        assert artifacts == [(SIGNATURE, index["digest"])] * 2
+        assert store.sql("select platform from image order by all").rows() == [("linux/amd64",), ("linux/arm64",)]
+        assert store.sql("select distinct tag from tag_image").rows() == [("1.0",)]
+        assert all(store.check(name).height == 0 for name in CHECKS)
+
+
+def test_a_config_that_is_not_held_has_the_type_that_its_manifest_says(tmp_path: Path) -> None:
+    """A run that broke off between the two leaves the next one nobody else to ask."""
+    kind = "application/vnd.oci.image.config.v1+json"
+    named = {"mediaType": kind, "digest": digest("ca1"), "size": 2}
+    body = json.dumps({"config": named, "layers": []}).encode()
+    held = Blob(digest("a1"), "application/vnd.oci.image.manifest.v1+json", body)
+    commit(tmp_path, day(1), [held, *image("a1", [])])
+    known = Known(Journal(tmp_path / "journal")).children([digest("a1")])
+    assert known == {digest("a1"): [Named(digest("ca1"), is_config=True, media_type=kind)]}

@@ -196,7 +196,8 @@ def _image_facts(section: _Section) -> str:
     if section.compressed_bytes is not None:
         text += f"-\tTotal Size: **{_size(section.compressed_bytes)}**  \n"
         text += "\t(compressed transfer size, not on-disk size)\n"
-    text += f"-\tImage ID: `{section.config_digest.removeprefix('v1:')}`\n" if section.config_digest else ""
+    image_id = (section.config_digest or "").removeprefix("v1:").partition("@")[0]
+    text += f"-\tImage ID: `{image_id}`\n" if image_id else ""
     text += f"-\tEntrypoint: `{_json(section.entrypoint)}`\n" if section.entrypoint else ""
     text += f"-\tDefault Command: `{_json(section.cmd)}`\n" if section.cmd is not None else ""
     return text + (f"-\t`SHELL`: `{_json(section.shell)}`\n" if section.shell is not None else "")

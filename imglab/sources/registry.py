@@ -83,6 +83,7 @@ class Named:
 
     digest: str
     is_config: bool = False
+    media_type: str | None = None  # of a config that is not held: nobody else says it
 
 
 @dataclass(frozen=True, slots=True)
@@ -506,7 +507,8 @@ def _level(state: _Pass, level: list[_Wanted]) -> Iterator[Record]:
         known = state.known.children([wanted.child.digest for wanted in batch])
         for wanted in batch:
             for named in known.get(wanted.child.digest, ()):
-                _want(state, _Wanted(wanted.repository, Child(named.digest), named.is_config, wanted.depth + 1))
+                child = Child(named.digest, named.media_type)
+                _want(state, _Wanted(wanted.repository, child, named.is_config, wanted.depth + 1))
         unknown = [wanted for wanted in batch if wanted.child.digest not in known]
         yield from _refused(state, unknown)
         requests = (_document_request(state, wanted) for wanted in unknown if _is_fetchable(wanted))

@@ -1,4 +1,7 @@
-"""`kill -9` of a snapshot at chosen moments, and what must hold afterwards."""
+"""
+`kill -9` of a snapshot at chosen moments, and what must hold afterwards: the store opens, whole runs count, earlier
+ones are kept, and what the killed one had written down is a run after the next.
+"""
 
 from __future__ import annotations
 
@@ -136,14 +139,31 @@ def marts_of_rebuild(journal: Journal) -> dict[str, Rows]:
 
 
 def next_run_works(base: Base, data: Path) -> None:
-    """A snapshot after the kill is whole, and nothing of the killed one is left beside the runs."""
-    before = Journal(data / "journal").run_ids()
+    """A snapshot after the kill is whole, what the killed one brought is a run, and nothing is left beside runs."""
+    before, left = Journal(data / "journal").run_ids(), resumable(data)
     quickly(data, "snapshot", base.reference)
     after = Journal(data / "journal").run_ids()
-    assert len(after) == len(before) + 1
+    assert after[:-1] == sorted([*before, *left])
     assert sorted(entry.name for entry in (data / "journal").iterdir()) == after
     assert not list((data / "store").glob(".next*"))
     assert rows(data, "select count(*) from tag_image where repository = $r", {"r": base.reference}) == [(TAGS * 8,)]
-    (run,) = rows(data, "select tags, failures, outcome from journal.run order by run_id desc limit 1")
+    *others, run = rows(data, "select tags, failures, outcome from journal.run order by run_id")
     assert run == (TAGS, 0, "complete")
+    stopped = rows(data, "select run_id from journal.failure where kind = 'interrupted'")
+    assert sorted(str(run_id) for (run_id,) in stopped) == left
+    assert sum(outcome == "partial" for *_, outcome in others) == len(left)
+    doubled = "select digest from journal.blob group by digest having count(*) > 1"
+    assert rows(data, doubled) == []
     assert quickly(data, "check").endswith(" checks found nothing\n")
+
+
+def resumable(data: Path) -> list[str]:
+    """The runs of dead processes that brought something, and did not commit it."""
+    found = []
+    for folder in sorted((data / "journal").glob(".*.tmp")):
+        run_id = folder.name.strip(".").removesuffix(".tmp")
+        ahead = folder / "ahead.jsonl"
+        lines = ahead.read_bytes().count(b"\n") if ahead.exists() else 0
+        if lines > 1 and not (data / "journal" / run_id).exists():
+            found.append(run_id)
+    return found

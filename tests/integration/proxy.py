@@ -69,11 +69,24 @@ class Proxy:
     watch: Callable[[int], None] = lambda count: None
     _asked: Counter[tuple[str, str]] = field(default_factory=Counter)
     _lock: threading.Lock = field(default_factory=threading.Lock)
+    _busy: Counter[int] = field(default_factory=Counter)  # requests under way, by thread
 
     @property
     def name(self) -> str:
         """The proxy as a registry."""
         return f"127.0.0.1:{self.port}"
+
+    @property
+    def count(self) -> int:
+        """How many requests there were so far."""
+        return self._asked.total()
+
+    def settle(self) -> None:
+        """Wait until no request is under way."""
+        deadline = time.monotonic() + 30
+        while any(self._busy.values()):
+            assert time.monotonic() < deadline
+            time.sleep(0.001)
 
     def good(self, method: str) -> set[str]:
         """Tags and digests that were at least once answered well."""
@@ -87,7 +100,7 @@ class Proxy:
         """What goes wrong with the next request for *path*."""
         with self._lock:
             self._asked[method, path] += 1
-            count, total = self._asked[method, path], sum(self._asked.values()) if self.watch else 0
+            count, total = self._asked[method, path], self._asked.total()
         self.watch(total)
         name, faults = path.rpartition("/")[2].partition("?")[0], self.faults
         for always, fault in (
@@ -138,6 +151,13 @@ class _Handler(BaseHTTPRequestHandler):
             super().finish()
 
     def do_GET(self) -> None:
+        self.proxy._busy[threading.get_ident()] = 1
+        try:
+            self._behave()
+        finally:
+            self.proxy._busy[threading.get_ident()] = 0
+
+    def _behave(self) -> None:
         path = self.path.partition("?")[0]
         fault = self.proxy.fault(self.command, self.path)
         if fault == "delay":
