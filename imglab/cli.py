@@ -23,7 +23,7 @@ from typing import TypeAlias
 
 from imglab import __version__, commands
 from imglab.commands import GOOD, MISUSE, NOTHING
-from imglab.errors import ImglabError, ParseError, SourceError, UsageError
+from imglab.errors import ImglabError, InvalidTargets, ParseError, SourceError, UsageError
 
 Parsers: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"
 QUESTIONS = (
@@ -88,7 +88,8 @@ def _report(error: ImglabError, options: argparse.Namespace) -> int:
         logging.getLogger("imglab").error("trace", exc_info=error)
     from imglab.output import visible
 
-    print(f"imglab: {visible(str(error))}", file=sys.stderr)
+    for text in error.problems if isinstance(error, InvalidTargets) else [str(error)]:
+        print(f"imglab: {visible(text)}", file=sys.stderr)
     unreadable = isinstance(error, SourceError) and error.kind == "unreadable"
     return MISUSE if isinstance(error, (UsageError, ParseError)) or unreadable else NOTHING
 
@@ -164,13 +165,24 @@ def _add_snapshot(parsers: Parsers) -> None:
     command = parsers.add_parser(
         "snapshot",
         help="observe tags of registries now",
-        description="Observe the tags of registries now. A reference without a tag stands for all of its tags.",
+        description="Observe the tags of registries now. A reference without a tag stands for all of its tags. Without "
+        "any, what the file of targets names is observed: FILE, or targets.toml in the data folder. What the command "
+        "line says is in place of what the file does.",
     )
     command.add_argument(
         "references",
-        nargs="+",
+        nargs="*",
         metavar="REFERENCE",
-        help="python, ghcr.io/owner/name, localhost:5000/team/app:tag, repository:3.*, repository@sha256:…",
+        help="python, ghcr.io/owner/name, localhost:5000/team/app:tag, repository:3.*, repository@sha256:…, "
+        "registry.example/team/*",
+    )
+    command.add_argument(
+        "--targets", type=Path, metavar="FILE", help="what else to observe, and how to reach the registries"
+    )
+    command.add_argument(
+        "--referrers",
+        action="store_true",
+        help="also what is attached to the images: signatures, attestations; a request for each of them",
     )
     command.add_argument("--platform", action="append", metavar="OS/ARCH", help="only these platforms (repeatable)")
     _add_connection(command)
@@ -236,7 +248,9 @@ def _add_doctor(parsers: Parsers) -> None:
 def _add_connection(command: argparse.ArgumentParser) -> None:
     """Which tags are meant, and how a registry is reached."""
     command.add_argument("--tags", metavar="GLOB", help="only tags that match, such as 3.*")
-    command.add_argument("--concurrency", type=_positive, default=16, metavar="N", help="requests at a time (16)")
+    command.add_argument(
+        "--concurrency", type=_positive, metavar="N", help=f"requests at a time ({commands.CONCURRENCY})"
+    )
     command.add_argument("--plain-http", action="store_true", help="no TLS (automatic for loopback)")
     command.add_argument(
         "--username",

@@ -18,10 +18,12 @@ if TYPE_CHECKING:
     import polars as pl
 
     from imglab.doctor import Step
-    from imglab.http import Client, Credentials
+    from imglab.http import Access, Client, Credentials
     from imglab.runs import Outcome
     from imglab.store import Load
+    from imglab.targets import Targets
 
+CONCURRENCY = 16  # requests at a time, unless somebody says otherwise
 GOOD, PARTLY, MISUSE, NOTHING = 0, 1, 2, 3
 
 
@@ -229,31 +231,83 @@ def _finish(outcome: Outcome, options: argparse.Namespace) -> int:
 
 def snapshot(options: argparse.Namespace) -> int:
     """The tags of registries, observed now."""
-    from dataclasses import replace
-
     from imglab import snapshot
     from imglab.data import data_folder
-    from imglab.oci import DOCKER_HUB, Platform
+    from imglab.http import Access
+    from imglab.oci import DOCKER_HUB
     from imglab.progress import reporting
-    from imglab.sources.catalog import parse_target
     from imglab.sources.history_api import api_host
-    from imglab.sources.registry import Target
 
-    platforms = tuple(Platform.parse(text) for text in options.platform or ())
-    targets = [replace(parse_target(text, options.tags), platforms=platforms) for text in options.references]
-    names = {target.reference.repository if isinstance(target, Target) else target.registry for target in targets}
-    credentials = _credentials(options, names)
+    asked = _asked(options)
+    credentials = _login(options, asked)
     of_hub = [secret for name, secret in credentials.items() if name.partition("/")[0] == DOCKER_HUB]
     credentials |= {api_host(DOCKER_HUB): secret for secret in of_hub}
+    said = Access(options.plain_http or None, options.ca_cert, options.insecure or None, options.concurrency)
+    access = {name: said.over(own) for name, own in asked.access.items()}
+    access |= {api_host(name): own for name, own in access.items()}
     with reporting(quiet=options.quiet) as progress:
         outcomes = snapshot.observe(
             data_folder(options.data),
-            targets,
-            lambda: _client(options, credentials),
+            asked.wanted,
+            lambda: _client(options, credentials, access),
             via=options.via,
             progress=progress,
         )
     return max(_finish(outcome, options) for outcome in outcomes)
+
+
+def _asked(options: argparse.Namespace) -> Targets:
+    """What references and the file of targets ask for; what the command line says is in place of what the file does."""
+    from dataclasses import replace
+
+    from imglab.errors import UsageError
+    from imglab.oci import Platform
+    from imglab.sources.catalog import parse_target
+    from imglab.targets import Targets, read_targets
+
+    path = _targets_file(options)
+    platforms = tuple(Platform.parse(text) for text in options.platform or ())
+    said = {"platforms": platforms, "tags": (options.tags,) if options.tags else (), "referrers": options.referrers}
+    asked = read_targets(path, {key: value for key, value in said.items() if value}) if path else Targets()
+    more = {"platforms": platforms, "referrers": options.referrers}
+    wanted = (*asked.wanted, *(replace(parse_target(text, options.tags), **more) for text in options.references))
+    if not wanted:
+        raise UsageError(f"{path} names nothing to observe: add a [[target]] with its `repository`")
+    return replace(asked, wanted=wanted)
+
+
+def _targets_file(options: argparse.Namespace) -> Path | None:
+    """The file of targets, where one is named or nothing else is."""
+    from imglab.data import data_folder
+    from imglab.errors import UsageError
+    from imglab.targets import FILE_NAME
+
+    path: Path | None = options.targets
+    if path or options.references:
+        return path
+    path = data_folder(options.data) / FILE_NAME
+    if not path.is_file():
+        raise UsageError(f"nothing to observe: give a REFERENCE, or name targets in {path} or in --targets FILE")
+    return path
+
+
+def _login(options: argparse.Namespace, asked: Targets) -> dict[str, Credentials]:
+    """The user's name and password; the file of targets may have the name, and then says of which registry."""
+    from imglab.errors import UsageError
+    from imglab.http import Credentials
+    from imglab.sources.registry import Target
+
+    registries = {one.registry for one in asked.wanted}
+    repositories = {one.reference.repository if isinstance(one, Target) else one.registry for one in asked.wanted}
+    names = {name: user for name, user in asked.usernames.items() if name in registries}
+    if options.username or not names:
+        return _credentials(options, repositories)
+    if not options.password_stdin:
+        raise UsageError(f"{' and '.join(names)}: a username without a password: give that with --password-stdin")
+    if len(names) > 1:
+        raise UsageError(f"one password is for one registry, and {' and '.join(names)} each have a username")
+    ((name, user),) = names.items()
+    return {name: Credentials(user, _password())}
 
 
 def backfill(options: argparse.Namespace) -> int:
@@ -323,17 +377,20 @@ def _say(steps: Iterable[Step], form: str) -> int:
     return {"ok": GOOD, "skipped": GOOD, "warning": PARTLY, "problem": NOTHING}[outcome_of(said)]
 
 
-def _client(options: argparse.Namespace, credentials: dict[str, Credentials]) -> Client:
+def _client(
+    options: argparse.Namespace, credentials: dict[str, Credentials], access: dict[str, Access] | None = None
+) -> Client:
     from imglab.http import Client, Limits
 
     limits = Limits(requests=options.limit_requests, reserve=getattr(options, "reserve", Limits().reserve))
     return Client(
         limits=limits,
         credentials=credentials,
-        concurrency=options.concurrency,
+        concurrency=options.concurrency or CONCURRENCY,
         plain_http=options.plain_http,
         ca_cert=options.ca_cert,
         insecure=options.insecure,
+        access=access,
     )
 
 
@@ -350,7 +407,11 @@ def _credentials(options: argparse.Namespace, names: set[str]) -> dict[str, Cred
     registries = {name.partition("/")[0] for name in names}
     if len(registries) != 1:
         raise UsageError("one user name is for one registry: give references of one registry at a time")
-    return {registries.pop(): Credentials(options.username, sys.stdin.readline().rstrip("\r\n"))}
+    return {registries.pop(): Credentials(options.username, _password())}
+
+
+def _password() -> str:
+    return sys.stdin.readline().rstrip("\r\n")
 
 
 def _home() -> Path:

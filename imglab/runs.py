@@ -15,7 +15,7 @@ from imglab import __version__
 from imglab.ahead import Origin
 from imglab.errors import SourceError, StoreError
 from imglab.journal import Journal, RunWriter
-from imglab.records import Config, DocumentVersion, Failure, Manifest, Record, Rows, Run, TagObservation
+from imglab.records import Config, DocumentVersion, Failure, Listing, Manifest, Record, Rows, Run, TagObservation
 from imglab.store import Load, Paths, load
 
 
@@ -91,10 +91,15 @@ def recover(data: Path) -> None:
             left.origin.target, "interrupted", None, "the run was stopped; the next goes on from there", True
         )
         with journal.resume(left) as writer:
-            for record in chain(left.records(), [stopped]):
+            for record in chain(map(_cut_short, left.records()), [stopped]):
                 writer.add(record)
                 tally.add(record)
             writer.commit(tally.run(left.origin, left.ended_at, Traffic()))
+
+
+def _cut_short(record: Record) -> Record:
+    """*record* as one of a run that was stopped: tags that its listings had need not have been looked up any more."""
+    return dataclasses.replace(record, is_complete=False) if isinstance(record, Listing) else record
 
 
 def load_or_reason(data: Path) -> tuple[Load | None, str | None]:

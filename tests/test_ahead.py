@@ -9,9 +9,10 @@ from pathlib import Path
 
 import polars as pl
 import pytest
-from made import commit, config, day, digest, image, index, seen
+from made import REPOSITORY, commit, config, day, digest, image, index, seen
 
 from imglab.ahead import Abandoned, Ahead, Origin, abandoned
+from imglab.data import open_store
 from imglab.errors import JournalError
 from imglab.journal import Journal, schema
 from imglab.records import RECORDS, Blob, Failure, Layer, Listing, Record, TagObservation
@@ -109,6 +110,19 @@ def test_a_stopped_run_is_kept_by_the_next(tmp_path: Path) -> None:
     assert journal.scan(Layer).collect().height == 2
     recover(tmp_path)
     assert len(journal.run_ids()) == 1
+
+
+def test_a_stopped_run_ends_no_tag(tmp_path: Path) -> None:
+    """It had listed the tags, and looked up one of them: the other is not gone for that."""
+    both = [seen("a", "a1", day(1)), seen("b", "a1", day(1))]
+    commit(tmp_path, day(1), [Listing(REPOSITORY, day(1), True), *both])
+    told = [Listing(REPOSITORY, day(2), True), seen("a", "a1", day(2)), seen("b", "a1", day(2))]
+    broken_off(tmp_path, told, KeyboardInterrupt())
+    recover(tmp_path)
+    listings = Journal(Paths(tmp_path).journal).scan(Listing).sort("observed_at").collect()
+    assert listings["is_complete"].to_list() == [True, False]
+    with open_store(tmp_path) as store:
+        assert store.sql("select tag, valid_to from tag_interval order by tag").rows() == [("a", None), ("b", None)]
 
 
 def test_a_recovery_that_dies_is_done_again(tmp_path: Path) -> None:

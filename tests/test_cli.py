@@ -91,6 +91,9 @@ def test_a_question_becomes_a_chart(data: Path, tmp_path: Path, suffix: str) -> 
         (["import", "repo-info", "nowhere"], "there is no nowhere"),
         (["snapshot", "python", "--platform", "amd64"], "amd64"),
         (["snapshot", "python", "--ca-cert", "nowhere.pem"], "nowhere.pem"),
+        (["snapshot"], "nothing to observe: give a REFERENCE, or name targets in "),
+        (["snapshot", "--targets", "nowhere.toml"], "cannot read nowhere.toml"),
+        (["snapshot", "docker.io/*"], "Docker Hub lists namespaces only"),
     ],
 )
 def test_misuse_is_one_line_and_exit_code_2(
@@ -106,7 +109,7 @@ def test_misuse_is_one_line_and_exit_code_2(
 
 @pytest.mark.parametrize(
     "arguments",
-    [["ask", "which"], ["ask", "tags", "--at", "yesterday"], ["snapshot"], ["snapshot", "x", "--concurrency", "0"]],
+    [["ask", "which"], ["ask", "tags", "--at", "yesterday"], ["backfill"], ["snapshot", "x", "--concurrency", "0"]],
 )
 def test_words_that_do_not_parse_are_exit_code_2(arguments: list[str]) -> None:
     """argparse says what it takes."""

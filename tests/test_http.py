@@ -196,6 +196,34 @@ def test_refusals_are_final_and_say_what_to_do(client: Client, server: Faulty, s
     assert ("--password-stdin" in str(error)) == (status in {401, 403})
 
 
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"",
+        b"<html>no</html>",
+        b"\xff\x00",
+        b"[]",
+        b"{}",
+        b'{"errors": null}',
+        b'{"errors": []}',
+        b'{"errors": [1]}',
+        b'{"errors": [{"code": 1}]}',
+        b'{"errors": [{"code": "a\\u001b[2J"}]}',
+        b'{"errors": [{"code": "lower"}]}',
+        b'{"errors": [{"code": "' + b"X" * 100 + b'"}]}',
+        b"[" * 100_000,
+        b"9" * 10_000,
+    ],
+)
+def test_any_body_of_a_refusal_is_survived(body: bytes) -> None:
+    """Registries may say what they like: what is no code of theirs is not shown."""
+    with mocked(lambda request: httpx.Response(404, content=body)) as client:
+        error = client.answer(Request("https://r.example/x")).error
+    assert error is not None
+    assert (error.kind, error.code) == ("not-found", None)
+    assert str(error).isprintable() and "html" not in str(error)
+
+
 @pytest.mark.parametrize("value", ["7", "Thu, 01 Jan 2026 12:00:07 GMT"])
 def test_retry_after_is_honoured(client: Client, server: Faulty, sleeps: Sleeps, value: str) -> None:
     """Seconds and dates are waited for, a little longer than asked."""

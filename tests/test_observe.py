@@ -18,7 +18,7 @@ from imglab.errors import UsageError
 from imglab.http import Client
 from imglab.runs import Outcome
 from imglab.snapshot import Way, observe
-from imglab.sources.registry import Target
+from imglab.sources.catalog import parse_target
 
 CONFIG_TYPE = "application/vnd.oci.image.config.v1+json"
 LAYER_TYPE = "application/vnd.oci.image.layer.v1.tar+gzip"
@@ -67,6 +67,8 @@ class Hub:
         return httpx.Response(200, headers=headers, content=b"" if request.method == "HEAD" else body)
 
     def _api(self, path: str) -> httpx.Response:
+        if path.endswith("/repositories"):
+            return httpx.Response(200, json={"count": 1, "next": None, "results": [{"name": "app"}]})
         if path.endswith("/tags"):
             results = [self._told(name) for name in self.tags]
             return httpx.Response(200, json={"count": len(results), "next": None, "results": results})
@@ -85,7 +87,7 @@ class Hub:
 
 def observed(data: Path, hub: Hub, *texts: str, via: Way = "auto") -> list[Outcome]:
     """The outcomes of one `imglab snapshot` in a world of *hub*."""
-    targets = [Target.parse(text) for text in texts]
+    targets = [parse_target(text) for text in texts]
     return observe(data, targets, lambda: Client(transport=httpx.MockTransport(hub)), via=via, now=lambda: day(5))
 
 
@@ -119,6 +121,16 @@ def test_where_pulls_do_not_suffice_the_api_tells_sizes(tmp_path: Path, pulls: i
     (third,) = observed(tmp_path, hub, "docker.io/team/app")
     assert third.run.outcome == "complete"
     assert hub.pulls == 100 - (4 - (pulls - 10))
+    assert sizes(tmp_path) == SIZES
+
+
+@pytest.mark.parametrize("via", ["auto", "hub-api"])
+def test_namespaces_are_found_by_each_way(tmp_path: Path, via: Way) -> None:
+    """Docker Hub lists the repositories of a namespace for its registry as for its tags API."""
+    hub = Hub(12)
+    outcomes = observed(tmp_path, hub, "docker.io/team/*", via=via)
+    assert [outcome.run.source for outcome in outcomes] == ["registry", "docker-hub"][via == "hub-api" :]
+    assert {outcome.run.target for outcome in outcomes} == {"docker.io/team/*"}
     assert sizes(tmp_path) == SIZES
 
 

@@ -372,6 +372,48 @@ def test_refused_head_leads_to_get(registry: Registry) -> None:
     assert len(records) == 1
 
 
+def test_a_tag_may_be_named_by_another_algorithm(registry: Registry) -> None:
+    """A registry may state a digest of sha512: the document is asked for and verified by it, whatever GET says."""
+    digest = registry.tags["team/app"]["old"]
+    media_type, body = registry.documents[digest]
+    long = oci.digest_of(body, "sha512")
+    registry.documents[long] = (media_type, body)
+    head = httpx.Response(200, headers={"docker-content-digest": long, "content-type": media_type})
+    registry.override["HEAD", "/v2/team/app/manifests/old"] = lambda request: head
+    other = httpx.Response(200, headers={"docker-content-digest": digest, "content-type": media_type}, content=body)
+    registry.override["GET", f"/v2/team/app/manifests/{long}"] = lambda request: other
+    records = snapshot(registry, "r.example/team/app:old")
+    assert [tag.digest for tag in of(TagObservation, records)] == [long]
+    assert long in {blob.digest for blob in of(Blob, records)} and of(Failure, records) == []
+    wrong = httpx.Response(200, headers={"docker-content-digest": sha256(b"{}")}, content=b"{}")
+    registry.override["GET", f"/v2/team/app/manifests/{long}"] = lambda request: wrong
+    records = snapshot(registry, "r.example/team/app:old")
+    assert failures(records) == [("digest-mismatch", f"r.example/team/app@{long}")]
+
+
+def test_what_is_sent_under_another_type_is_not_taken(registry: Registry) -> None:
+    """A document that says it is an index and comes as an image, or is both at once, is stored nowhere."""
+    index = registry.tags["team/app"]["latest"]
+    registry.documents[index] = (oci.OCI_MANIFEST, registry.documents[index][1])
+    both = registry.image(manifests=[])["digest"]
+    registry.tag("both", both)
+    records = snapshot(registry, "r.example/team/app:latest", "r.example/team/app:both")
+    at = "r.example/team/app@"
+    assert sorted(failures(records)) == sorted([("bad-document", at + index), ("bad-document", at + both)])
+    assert of(Blob, records) == []
+
+
+def test_content_types_are_words(registry: Registry) -> None:
+    """What a registry says that is no media type is not kept; the document's own word counts."""
+    digest = registry.tags["team/app"]["old"]
+    for stated in ("\x7f/\x7f", "a/b\tc", "x" * 300 + "/y", "text", ""):
+        registry.documents[digest] = (stated, registry.documents[digest][1])
+        records = snapshot(registry, "r.example/team/app:old")
+        (manifest,) = of(Manifest, records)
+        assert manifest.media_type == oci.OCI_MANIFEST
+        assert [blob.media_type for blob in of(Blob, records) if blob.digest == digest] == [None]
+
+
 def test_bad_documents_are_failures_and_the_rest_goes_on(registry: Registry) -> None:
     """Wrong bytes, lying sizes and broken JSON are stored nowhere; their siblings are."""
     good, lost, short = registry.image("amd64"), registry.image("arm64"), registry.image("riscv64")

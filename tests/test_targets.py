@@ -2,14 +2,22 @@
 
 from __future__ import annotations
 
+import base64
+import io
+import sys
+from collections.abc import Iterator
 from pathlib import Path
 from textwrap import dedent
 from typing import Any
 
 import pytest
+from faulty import faulty_server, reply
 from hypothesis import given
 from hypothesis import strategies as st
+from small_registry import Made
 
+from imglab.cli import main
+from imglab.data import open_store
 from imglab.errors import InvalidTargets, UsageError
 from imglab.http import Access
 from imglab.oci import Platform, Reference
@@ -420,3 +428,140 @@ def test_lines_of_mistakes_are_counted_right(
     number = text.count("\n", 0, text.index("tags = 'x'")) + 1
     index = text.count("repository = ")
     assert problems(text) == [f"line {number}: target {index}: `tags` should be a list of text"]
+
+
+# --- the command -----------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def made() -> Iterator[Made]:
+    """A repository with two tags of two platforms."""
+    with faulty_server() as server:
+        made = Made(server)
+        made.index([made.image("amd64"), made.image("arm64")], "1.0", "2.0")
+        made.list_tags()
+        yield made
+
+
+def imglab(data: Path, *arguments: str) -> int:
+    """The exit code of one command."""
+    return main(["--data", str(data), "--quiet", *arguments])
+
+
+def write(data: Path, text: str) -> Path:
+    """The file of targets below the data folder."""
+    path = data / "targets.toml"
+    path.write_text(dedent(text))
+    return path
+
+
+def seen_tags(data: Path) -> list[str]:
+    """The tags that the newest run looked up."""
+    with open_store(data) as store:
+        query = "select tag from journal.tag_observation where digest is not null qualify run_id = max(run_id) over ()"
+        return sorted(store.sql(query).to_series())
+
+
+def sized_platforms(data: Path) -> list[str]:
+    """The platforms of which images were fetched."""
+    with open_store(data) as store:
+        return store.sql("select distinct platform from image order by all").to_series().to_list()
+
+
+def test_a_timer_needs_no_arguments(made: Made, tmp_path: Path) -> None:
+    """Without references the file below the data folder is read; with some it is not, unless it is named."""
+    write(tmp_path, f'[[target]]\nrepository = "{made.repository}"\ntags = ["1.*"]\nplatforms = ["linux/arm64"]')
+    assert imglab(tmp_path, "snapshot") == 0
+    assert (seen_tags(tmp_path), sized_platforms(tmp_path)) == (["1.0"], ["linux/arm64"])
+    assert imglab(tmp_path, "snapshot", f"{made.repository}:2.0") == 0
+    assert (seen_tags(tmp_path), sized_platforms(tmp_path)) == (["2.0"], ["linux/amd64", "linux/arm64"])
+    both = ("snapshot", f"{made.repository}:2.0", "--targets", str(tmp_path / "targets.toml"))
+    assert imglab(tmp_path, *both) == 0
+    assert seen_tags(tmp_path) == ["1.0", "2.0"]
+
+
+def test_options_are_in_place_of_what_the_file_says(made: Made, tmp_path: Path) -> None:
+    """For every target of it."""
+    write(tmp_path, f'[[target]]\nrepository = "{made.repository}"\ntags = ["1.*"]\nplatforms = ["linux/arm64"]')
+    assert imglab(tmp_path, "snapshot", "--platform", "linux/amd64", "--tags", "2.*") == 0
+    assert (seen_tags(tmp_path), sized_platforms(tmp_path)) == (["2.0"], ["linux/amd64"])
+
+
+def test_mistakes_are_told_before_anything_is_asked_for(
+    made: Made, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """One line for each on standard error, exit code 2, and no run."""
+    text = f'[[target]]\nrepository = "{made.repository}"\ntags = 3\nplatform = []\npassword = "s3cret\\u001b[2J"\n'
+    path = write(tmp_path, text)
+    assert imglab(tmp_path, "snapshot") == 2
+    lines = capsys.readouterr().err.splitlines()
+    assert lines[0] == f"imglab: {path}: line 3: target 1: `tags` should be a list of text"
+    assert [line.split(": ")[2] for line in lines] == ["line 3", "line 4", "line 5"]
+    assert "s3cret" not in "".join(lines)
+    assert made.server.seen == [] and not (tmp_path / "journal").exists()
+
+
+@pytest.mark.parametrize("text", ["", "# [[target]]\n", '[registry."r.example"]\nplain_http = true\n'])
+def test_a_file_that_names_nothing_is_misuse(tmp_path: Path, capsys: pytest.CaptureFixture[str], text: str) -> None:
+    """It says where to write what."""
+    path = write(tmp_path, text)
+    assert imglab(tmp_path, "snapshot") == 2
+    assert capsys.readouterr().err == (
+        f"imglab: {path} names nothing to observe: add a [[target]] with its `repository`\n"
+    )
+
+
+def with_password(monkeypatch: pytest.MonkeyPatch, password: str) -> tuple[str, str]:
+    """What standard input gives, and the option that reads it."""
+    monkeypatch.setattr(sys, "stdin", io.StringIO(password))
+    return ("snapshot", "--password-stdin")
+
+
+def test_a_username_in_the_file_says_whose_password_it_is(
+    made: Made, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The password goes to that registry and to no other that the file names."""
+    made.server.on("/v2/", reply(401, www_authenticate='Basic realm="tests"'))
+    with faulty_server() as server:
+        other = Made(server)
+        server.on("/v2/", reply(401, www_authenticate='Basic realm="tests"'))
+        other.image("amd64", "1.0")
+        write(
+            tmp_path,
+            f"""
+            [[target]]
+            repository = "{made.repository}"
+            [[target]]
+            repository = "{other.repository}"
+            tags = ["1.0"]
+            [registry."{made.server.registry}"]
+            username = "ci"
+            """,
+        )
+        assert imglab(tmp_path, *with_password(monkeypatch, "correct horse\n")) == 0
+        sent = base64.b64encode(b"ci:correct horse").decode()
+        listings = made.server.paths(f"/v2/{made.path}/tags/list?n=1000")
+        assert [seen.headers["authorization"] for seen in listings] == [f"Basic {sent}"]
+        assert not any("authorization" in seen.headers for seen in server.seen)
+
+
+def test_usernames_without_their_password_are_misuse(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A registry with a username needs its password, and one password is for one registry."""
+    for_one = '[[target]]\nrepository = "{0}/a"\n[registry."{0}"]\nusername = "ci"\n'
+    write(tmp_path, for_one.format("r1.example") + for_one.format("r2.example"))
+    assert imglab(tmp_path, "snapshot") == 2
+    assert "r1.example and r2.example: a username without a password" in capsys.readouterr().err
+    assert imglab(tmp_path, *with_password(monkeypatch, "x")) == 2
+    assert "one password is for one registry, and r1.example and r2.example" in capsys.readouterr().err
+    assert imglab(tmp_path, "snapshot", "--username", "me") == 2
+    assert "--username and --password-stdin belong together" in capsys.readouterr().err
+
+
+def test_access_in_the_file_reaches_the_registry(made: Made, tmp_path: Path) -> None:
+    """TLS where the file says so, although loopback has none without; the command line wins again."""
+    text = f'[[target]]\nrepository = "{made.repository}"\n[registry."{made.server.registry}"]\nplain_http = false\n'
+    write(tmp_path, text)
+    assert imglab(tmp_path, "snapshot") == 3
+    assert imglab(tmp_path, "snapshot", "--plain-http") == 0
