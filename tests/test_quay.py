@@ -137,7 +137,7 @@ def test_one_tag_is_asked_for_alone(server: Quay) -> None:
     for tag in ("v1", "v1.1", "v2"):
         server.push(PATH, tag, "a1", day(1))
     records = collected(collect, f"{repository(server)}:v1", f"{repository(server)}:v2", f"{repository(server)}:v2")
-    assert [tag for tag, at, *_ in told(records) if at == NOW] == ["v1", "v2"]
+    assert sorted(tag for tag, at, *_ in told(records) if at == NOW) == ["v1", "v2"]
     assert sorted(path.partition("specificTag=")[2] for path in server.asked()) == ["v1", "v2"]
     server.seen.clear()
     records = collected(collect, f"{repository(server)}:v2", f"{repository(server)}:v1*")
