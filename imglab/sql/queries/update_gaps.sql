@@ -12,7 +12,9 @@ with pointed as (
         lag(tag_interval.digest) over (partition by tag_interval.tag order by tag_interval.valid_from)
             <> tag_interval.digest as is_move,
     from tag_interval
-    where tag_interval.repository = $repository
+    where
+        tag_interval.repository = $repository
+        and is_told_tag(tag_interval.tag, $tag::varchar)
 ),
 
 defined as (
