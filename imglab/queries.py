@@ -3,7 +3,8 @@ One typed function per question; each has a `.sql` file, a chart and an `ask` na
 
 Repositories may be given as people write them (`python` is `docker.io/library/python`). Times are UTC instants; without
 a zone they are taken as UTC. Every function raises StoreEmpty if nothing was ever loaded and InvalidReference for a
-text that names no repository; what the store does not know gives an empty frame.
+text that names no repository; what the store does not know gives an empty frame. Tags that stand for what is attached
+to images, signatures and the like, are told only where *tag* names them or begins as they do: `sha256-*`.
 """
 
 from __future__ import annotations

@@ -27,6 +27,7 @@ pointed as (
     from tag_interval
     where
         tag_interval.repository = $repository
+        and is_told_tag(tag_interval.tag, $tag::varchar)
         and not exists (select 1 from defined)
 ),
 

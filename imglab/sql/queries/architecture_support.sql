@@ -57,6 +57,7 @@ given as (
         tag_image.repository = $repository
         and tag_image.platform is not null
         and ($tag::varchar is null or tag_image.tag glob $tag)
+        and is_told_tag(tag_image.tag, $tag::varchar)
         and not exists (select 1 from defined)
         and not exists (select 1 from listed)
 ),

@@ -1,5 +1,6 @@
 -- One row per repository: how much is known of it and how fresh that is. An observation is a sighting of a tag, or a
--- version of a document that defines tags; a version of one that says where tags point is its sightings.
+-- version of a document that defines tags; a version of one that says where tags point is its sightings. Tags of artifacts
+-- are not counted.
 with said as (
     select
         stg_tag_observation.repository,
@@ -38,6 +39,7 @@ interval_count as (
         count(distinct tag_interval.tag) filter (where tag_interval.valid_to is null) as tags_now,
         count(*) as intervals,
     from tag_interval
+    where not is_artifact_tag(tag_interval.tag)
     group by tag_interval.repository
 ),
 

@@ -10,6 +10,7 @@ with move as (
     where
         tag_interval.repository = $repository
         and ($tag::varchar is null or tag_interval.tag glob $tag)
+        and is_told_tag(tag_interval.tag, $tag::varchar)
     qualify lag(tag_interval.digest) over (
         partition by tag_interval.tag
         order by tag_interval.valid_from

@@ -15,6 +15,7 @@ from tag_interval
 where
     tag_interval.repository = $repository
     and ($tag::varchar is null or tag_interval.tag glob $tag)
+    and is_told_tag(tag_interval.tag, $tag::varchar)
     and ($since::timestamptz is null or tag_interval.valid_to is null or tag_interval.valid_to > $since)
     and ($until::timestamptz is null or tag_interval.valid_from < $until)
 order by tag_interval.tag, tag_interval.valid_from

@@ -60,7 +60,9 @@ pointed as (
         ) as previous_valid_to,
     from tag_interval
     anti join document_look on tag_interval.repository = document_look.repository
-    where $repository::varchar is null or tag_interval.repository = $repository
+    where
+        ($repository::varchar is null or tag_interval.repository = $repository)
+        and is_told_tag(tag_interval.tag, $tag::varchar)
 ),
 
 first_sight as (

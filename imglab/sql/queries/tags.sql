@@ -14,6 +14,7 @@ with newest as (
         tag_interval.valid_to is null
         and ($repository::varchar is null or tag_interval.repository = $repository)
         and ($tag::varchar is null or tag_interval.tag glob $tag)
+        and is_told_tag(tag_interval.tag, $tag::varchar)
 ),
 
 sized as (

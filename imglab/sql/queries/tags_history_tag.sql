@@ -11,4 +11,5 @@ where
     tag_interval.repository = $repository
     and tag_interval.valid_from <= $at
     and (tag_interval.valid_to is null or tag_interval.valid_to > $at)
+    and not is_artifact_tag(tag_interval.tag)
 order by tag_interval.tag

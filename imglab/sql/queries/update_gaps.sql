@@ -29,7 +29,9 @@ pointed as (
         on tag_interval.run_id = dated.run_id
         and tag_interval.tag = dated.tag
         and tag_interval.digest = dated.digest
-    where tag_interval.repository = $repository
+    where
+        tag_interval.repository = $repository
+        and is_told_tag(tag_interval.tag, $tag::varchar)
 ),
 
 defined as (
