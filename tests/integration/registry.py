@@ -115,7 +115,7 @@ def _started(folder: Path, has_password: bool) -> tuple[subprocess.Popen[bytes],
         (folder / "config.json").write_text(json.dumps(_configuration(folder, port, has_password)))
         with (folder / "log").open("wb") as log:
             command = [BINARY, "serve", str(folder / "config.json")]
-            process = subprocess.Popen(command, stdout=log, stderr=log, env=_environment())
+            process = subprocess.Popen(command, stdout=log, stderr=log, env=clean_environment())
         if _answers(process, port):
             return process, port
         process.kill()
@@ -123,7 +123,7 @@ def _started(folder: Path, has_password: bool) -> tuple[subprocess.Popen[bytes],
     raise RuntimeError(f"docker-registry does not start: {(folder / 'log').read_text()[-2000:]}")
 
 
-def _environment() -> dict[str, str]:
+def clean_environment() -> dict[str, str]:
     """Ours without what the registry would take for its configuration."""
     return {name: value for name, value in os.environ.items() if not name.startswith("REGISTRY_")}
 

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 from command import Finished, arguments, environment, imglab, lines, marts, quickly, rows
-from killing import wait_for_run
+from killing import resumable, wait_for_run
 from population import Push, image, index, release
 from registry import Registry, free_port, running
 
@@ -206,7 +206,7 @@ def test_a_stop_keeps_what_was_read(app: str, data: Path, number: signal.Signals
         _, err = process.communicate(timeout=60)
     words = "imglab: stopped; what was read is kept, and the next run goes on"
     assert (process.returncode, lines(err), runs(data)) == (code, [words], [])
-    were_read = len(leftovers(data)) > 0
+    were_read = len(resumable(data))
     quickly(data, "snapshot", app)
     assert (len(runs(data)), leftovers(data)) == (1 + were_read, [])
     assert rows(data, "select count(distinct tag) from tag_interval") == [(2,)]

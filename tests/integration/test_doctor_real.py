@@ -75,7 +75,9 @@ def _running(folder: Path, configuration: dict[str, Any], tls: dict[str, str] | 
     log = {"level": "error", "accesslog": {"disabled": True}}
     (folder / "config.json").write_text(json.dumps({"version": 0.1, "log": log, "http": http, **configuration}))
     with (folder / "log").open("wb") as out:
-        process = subprocess.Popen([BINARY, "serve", str(folder / "config.json")], stdout=out, stderr=out)
+        process = subprocess.Popen(
+            [BINARY, "serve", str(folder / "config.json")], stdout=out, stderr=out, env=servers.clean_environment()
+        )
     try:
         assert _listens(port), (folder / "log").read_text()
         yield f"127.0.0.1:{port}"
