@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import io
+import re
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -23,7 +24,7 @@ from imglab.http import Access
 from imglab.oci import Platform, Reference
 from imglab.sources.catalog import Namespace
 from imglab.sources.registry import Target
-from imglab.sources.tag_choice import TagChoice
+from imglab.sources.tag_choice import TagChoice, version
 from imglab.targets import Targets, key_lines, parse_targets, read_targets
 
 ARM, AMD = Platform.parse("linux/arm64"), Platform.parse("linux/amd64")
@@ -565,3 +566,50 @@ def test_access_in_the_file_reaches_the_registry(made: Made, tmp_path: Path) -> 
     write(tmp_path, text)
     assert imglab(tmp_path, "snapshot") == 3
     assert imglab(tmp_path, "snapshot", "--plain-http") == 0
+
+
+# --- documents -------------------------------------------------------------------------------------------------------
+
+ROOT = Path(__file__).parent.parent
+EXAMPLE = (ROOT / "data" / "targets.toml").read_text("utf-8")
+README = (ROOT / "README.md").read_text("utf-8")
+KEYS = ("repository", "tags", "exclude", "newest", "prereleases", "platforms", "referrers")
+KEYS_OF_REGISTRIES = ("plain_http", "ca_cert", "insecure", "concurrency", "username")
+
+
+def test_the_file_that_comes_with_imglab_names_nothing() -> None:
+    """Nobody's registry is asked for anything that nobody asked for."""
+    assert parsed(EXAMPLE) == Targets()
+
+
+def test_examples_hold_once_they_are_uncommented(tmp_path: Path) -> None:
+    """Every key has an example in it, and what it says is right."""
+    (tmp_path / "team.pem").touch()
+    text = re.sub(r"^#(?! |$)", "", EXAMPLE, flags=re.MULTILINE)
+    targets = parsed(text, tmp_path)
+    assert len(targets.wanted) == 5 and len(targets.access) == 2
+    assert all(f"\n{key} = " in text for key in (*KEYS, *KEYS_OF_REGISTRIES))
+    for key in (*KEYS, *KEYS_OF_REGISTRIES):
+        assert f"`{key}`" in README
+
+
+def test_the_example_of_the_readme_is_right() -> None:
+    """What a reader copies is what imglab reads."""
+    (text,) = re.findall(r"```toml\n(.*?)```", README, flags=re.DOTALL)
+    targets = parsed(text)
+    latest, versions, namespace = targets.wanted
+    assert str(latest) == "docker.io/library/python:latest"
+    assert str(versions) == "docker.io/library/python:3.*,!*-windowsservercore*,newest=3"
+    assert str(namespace) == "registry.example.com/team/*"
+    assert targets.usernames == {"registry.example.com": "ci"}
+
+
+def test_versions_are_what_the_readme_says() -> None:
+    """Its words about versions are rules: each of its examples is one."""
+    same = [version(tag) for tag in ("3.14.1-slim", "v3.14.1", "3.14.1-alpine3.22")]
+    assert len(set(same)) == 1 and same[0] is not None
+    for tag in ("3.15.0rc1", "1.0.0-beta.2", "27-ea-3-jdk"):
+        found = version(tag)
+        assert f"`{tag}`" in README and found is not None and not found.is_release
+    for tag in ("jdk-21.0.5", "trixie-20260803"):
+        assert f"`{tag}`" in README and version(tag) is not None
