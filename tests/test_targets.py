@@ -142,6 +142,24 @@ def test_defaults_count_where_a_target_says_nothing() -> None:
     )
 
 
+def test_empty_lists_take_defaults_away() -> None:
+    """Nothing is left out, and no platform is preferred, where a target says so."""
+    targets = parsed(
+        """
+        [defaults]
+        tags = ["1.*"]
+        exclude = ["*-x"]
+        platforms = ["linux/arm64"]
+        [[target]]
+        repository = "r.example/a"
+        tags = ["*"]
+        exclude = []
+        platforms = []
+        """
+    )
+    assert targets.wanted == (Target(repository("r.example/a"), TagChoice(("*",))),)
+
+
 def test_registries_have_their_own_access(tmp_path: Path) -> None:
     """By their canonical names; certificates are looked for beside the file, and no password is anywhere."""
     (tmp_path / "team.pem").touch()
@@ -199,7 +217,7 @@ def test_a_file_may_ask_for_nothing(text: str) -> None:
     [
         ('tags = "3.*"', "`tags` should be a list of text"),
         ("tags = [3]", "`tags` should be a list of text"),
-        ("tags = []", "`tags` is empty: leave it out"),
+        ("tags = []", '`tags` is empty: write ["*"] for all tags'),
         ('tags = ["a b"]', "`tags` holds 'a b', which is no tag and no pattern of tags"),
         ('tags = ["-x"]', "`tags` holds '-x', which is no tag"),
         ('tags = ["3.*", ""]', "`tags` holds '', which is no tag"),
@@ -217,6 +235,7 @@ def test_a_file_may_ask_for_nothing(text: str) -> None:
         ("tag = []", "`tag` is not known: did you mean `tags`?"),
         ("Newest = 3", "`Newest` is not known: did you mean `newest`?"),
         ("zzz = 1", "`zzz` is not known: known are `repository`, `tags`, "),
+        ("insecure = true", '`insecure` belongs below [registry."registry.example"]'),
         ('password = "s3cret"', "`password` does not belong into this file: log in with docker"),
     ],
 )
@@ -261,9 +280,11 @@ def test_wrong_repositories(value: str, words: str) -> None:
         ),
         ("target = 3", ["line 1: `target` stands in two brackets: write [[target]] above each of them"]),
         ("\n[[targets]]\nrepository = 'a'", ["line 2: `targets` is not known: did you mean `target`?"]),
-        ("newest = 3", ["line 1: `newest` is not known: known are `target`, `defaults`, `registry`"]),
+        ("zzz = 3", ["line 1: `zzz` is not known: known are `target`, `defaults`, `registry`"]),
+        ("newest = 3", ["line 1: `newest` belongs below [[target]] or [defaults]"]),
+        ("repository = 'a'", ["line 1: `repository` belongs below [[target]]"]),
         ("defaults = 1", ["line 1: `defaults` is a table: write [defaults]"]),
-        ("[defaults]\n\nrepository = 'a'", ["line 3: defaults: `repository` is not known: known are `tags`, "]),
+        ("[defaults]\n\nrepository = 'a'", ["line 3: defaults: `repository` belongs below [[target]]"]),
         ("[defaults]\nnewest = 'x'", ["line 2: defaults: `newest` should be a whole number above 0"]),
         ("[defaults.more]\nx = 1", ["line 1: defaults: `more` is not known: known are "]),
         ("[[target]]\nrepository = 'a'\n[target.tags]\nx = 1", ["line 3: target 1: `tags` should be a list of text"]),
@@ -397,6 +418,46 @@ c = [{x = 1}, {x = 2}]
     assert lines["registry", "r.example", "c", 1, "x"] == 17
     assert lines["target", 2] == 18
     assert ("target", 0, "newest") not in lines
+
+
+GOOD = """
+    [defaults]
+    newest = 3
+    [[target]]
+    repository = "r.example/a"
+    tags = [
+        "1.*", # one
+        'x',
+    ]
+    [registry."r.example"]
+    insecure = true
+    username = \'\'\'me\'\'\'
+    [[target]]
+    repository = "r.example/team/*"
+    """
+PARTS = st.sampled_from(["[", "]", "[[target]]", "=", '"', "'''", "tags", "\n", "{}", "#", "\\", "1", ".", "é", "\0"])
+
+
+@given(st.lists(st.tuples(st.integers(0, 300), st.integers(0, 4), PARTS), max_size=4))
+def test_damaged_files_are_read_or_refused(changes: list[tuple[int, int, str]]) -> None:
+    """Whatever becomes of a file, it is either right or told what is wrong, on lines that it has."""
+    text = dedent(GOOD)
+    for at, length, part in changes:
+        text = text[:at] + part + text[at + length :]
+    try:
+        parsed(text)
+    except InvalidTargets as error:
+        assert all(words.startswith("targets.toml: line ") for words in error.problems)
+        lines = [int(re.findall(r": line (\d+)", words)[0]) for words in error.problems]
+        assert lines and all(1 <= line <= text.count("\n") + 1 for line in lines)
+        assert lines == sorted(lines)
+
+
+@pytest.mark.parametrize("text", ["a = " + "[" * 100_000, "a = " + "9" * 5_000, "[[target]]\nnewest = " + "9" * 5_000])
+def test_files_that_nobody_would_write(text: str) -> None:
+    """What Python itself refuses to read is no TOML either."""
+    with pytest.raises(InvalidTargets, match=r"targets\.toml: is no TOML: "):
+        parsed(text)
 
 
 FILLINGS = st.lists(st.sampled_from(["", "# [[target]]", "  # tags = 3", "\t"]), max_size=3)
