@@ -1,9 +1,10 @@
 """
 How hard one server is asked: how many requests at a time, when to wait, and when to stop for this run.
 
-A server that says 429 or 503 is asked by half as many requests at a time, and by one more after each while that goes
-well. Whom it tells to wait (Retry-After, RFC 9110 section 10.2.3; or the second at which a limit is new) all wait. One
-that fails more often than it answers is first not asked again for what failed, then not at all.
+A server that says 429 or 503 is asked by half as many requests at a time, and by one more whenever so many were
+answered well (as TCP does, RFC 5681). Whom it tells to wait (Retry-After, RFC 9110 section 10.2.3; or the second at
+which a limit is new) all wait. One that fails more often than it answers is first not asked again for what failed, then
+not at all.
 
 Docker Hub counts GET of manifests, not HEAD, and tells on both how many are left: `ratelimit-remaining: 20;w=21600` of
 `ratelimit-limit: 100;w=21600`, for the address or account in `docker-ratelimit-source` (its documentation of November
@@ -27,7 +28,8 @@ from imglab.errors import Postponed, SourceError
 SPENT = b"pull rate limit"  # what Docker Hub says at the end of six hours' pulls: no wait within a run helps
 _EARLIEST_RESET = 1_000_000_000  # what is below counts seconds from now: as IETF's draft says, others mean anything
 _REFILL = 0.2  # of a failure that an answer makes up for
-_WIDEN_AFTER = 4  # times as many good answers as requests at a time
+_SPREAD = 0.1  # of a wait, over which those that waited come back
+_WORTH_SAYING = 5.0  # seconds
 _SLOW_DOWN = frozenset({429, 503})
 _FINAL_TROUBLE = frozenset({501, 505})
 _COUNTED = re.compile(r"(\d{1,9})\s*;\s*w=(\d{1,9})")
@@ -147,7 +149,7 @@ class Pace:
                 return
             self._leave()
             wait, passed = self._until - passed, self._until
-            await self._clock.sleep(wait + self._clock.jitter() * self._limits.backoff_seconds)
+            await self._clock.sleep(wait + self._clock.jitter() * min(self._limits.backoff_seconds, wait * _SPREAD))
 
     async def _acquire(self) -> None:
         while self._busy >= self._width:
@@ -180,7 +182,7 @@ class Pace:
     def _praise(self) -> None:
         self._patience = min(float(self._limits.patience), self._patience + _REFILL)
         self._good += 1
-        if self._width < self._most and self._good >= _WIDEN_AFTER * self._width:
+        if self._width < self._most and self._good >= self._width:
             self._width, self._good = self._width + 1, 0
             self._wake()
 
@@ -193,7 +195,7 @@ class Pace:
             self._stop(f"{text}: resume after {moment(self._clock.now(), asked)}", status)
             return
         until = self._clock.seconds() + asked
-        if until > self._until + 1:
+        if asked >= _WORTH_SAYING and until > self._until + 1:
             _logger.info("%s asks to wait %.0f s", self.name, asked)
         self._until = max(self._until, until)
 

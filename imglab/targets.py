@@ -22,7 +22,7 @@ from __future__ import annotations
 
 import re
 import tomllib
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from difflib import get_close_matches
 from pathlib import Path
@@ -69,14 +69,14 @@ def read_targets(path: Path, said: Mapping[str, Any] | None = None) -> Targets:
         raise UsageError(f"{path} is not UTF-8, as TOML is") from None
     except OSError as error:
         raise UsageError(f"cannot read {path}: {error.strerror}") from error
-    return parse_targets(text.replace("\r\n", "\n"), source=str(path), folder=path.parent, said=said)
+    return parse_targets(text, source=str(path), folder=path.parent, said=said)
 
 
 def parse_targets(text: str, *, source: str, folder: Path, said: Mapping[str, Any] | None = None) -> Targets:
     """What *text* says, as `read_targets` does; files that it names are looked for in *folder*."""
     try:
         document = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
+    except (ValueError, RecursionError) as error:  # numbers of thousands of digits, and brackets in brackets
         raise InvalidTargets([f"{source}: {_not_toml(str(error), text)}"]) from None
     reading = _Reading(folder)
     targets = reading.targets(document, said or {})
@@ -113,7 +113,7 @@ def key_lines(text: str) -> dict[Key, int]:
         statement, first = (f"{statement}\n{line}", first) if statement else (line, number)
         try:
             content = tomllib.loads(statement)
-        except tomllib.TOMLDecodeError:
+        except ValueError:
             continue
         if content and statement.lstrip().startswith("["):
             table = _table(content, counts)
@@ -180,8 +180,6 @@ def _count(value: object) -> int:
 def _texts(value: object) -> list[str]:
     if not isinstance(value, list) or not all(isinstance(item, str) for item in value):
         raise _Wrong("should be a list of text")
-    if not value:
-        raise _Wrong("is empty: leave it out")
     return value
 
 
@@ -190,6 +188,12 @@ def _globs(value: object) -> tuple[str, ...]:
         if not (_GLOB.fullmatch(text) and (_WILD.search(text) or oci.is_tag(text))):
             raise _Wrong(f"holds {text[:100]!r}, which is no tag and no pattern of tags")
     return tuple(_texts(value))
+
+
+def _tags(value: object) -> tuple[str, ...]:
+    if not _texts(value):
+        raise _Wrong('is empty: write ["*"] for all tags')
+    return _globs(value)
 
 
 def _platforms(value: object) -> tuple[Platform, ...]:
@@ -232,12 +236,18 @@ def _username(value: object) -> str:
 
 _Check = Callable[[object], Any]
 _OF_TARGET: dict[str, _Check] = {
-    "tags": _globs,
+    "tags": _tags,
     "exclude": _globs,
     "platforms": _platforms,
     "newest": _count,
     "prereleases": _flag,
     "referrers": _flag,
+}
+_OF_REGISTRY = ("plain_http", "ca_cert", "insecure", "concurrency", "username")
+_HOMES = {
+    "repository": "[[target]]",
+    **dict.fromkeys(_OF_TARGET, "[[target]] or [defaults]"),
+    **dict.fromkeys(_OF_REGISTRY, '[registry."registry.example"]'),
 }
 
 
@@ -285,13 +295,7 @@ class _Reading:
             self._problem(("registry",), "`registry` is a table for each registry: " + _QUOTED)
             return {}
         found: dict[str, dict[str, Any]] = {}
-        checks: dict[str, _Check] = {
-            "plain_http": _flag,
-            "ca_cert": self._file,
-            "insecure": _flag,
-            "concurrency": _count,
-            "username": _username,
-        }
+        checks: dict[str, _Check] = dict(zip(_OF_REGISTRY, (_flag, self._file, _flag, _count, _username), strict=True))
         for name, table in value.items():
             place = ("registry", name)
             if not isinstance(table, dict) or any(isinstance(inner, dict) for inner in table.values()):
@@ -328,13 +332,23 @@ class _Reading:
 
     def _refuse_unknown(self, table: Mapping[str, Any], known: Mapping[str, object], place: Key, name: str) -> None:
         for key in [key for key in table if key not in known]:
-            near = get_close_matches(key, known, 1)
-            advice = f"did you mean `{near[0]}`?" if near else f"known are {', '.join(f'`{word}`' for word in known)}"
-            words = _NO_SECRETS if key.lower() in _SECRETS else f"is not known: {advice}"
+            words = _NO_SECRETS if key.lower() in _SECRETS else _advice(key, known)
             self._problem((*place, key), f"{name}`{key[:100]}` {words}")
 
     def _problem(self, place: Key, words: str) -> None:
         self.problems.append((place, words))
+
+
+def _advice(key: str, known: Iterable[str]) -> str:
+    """What to do about a *key* that is none of those *known* where it stands."""
+    if key in _HOMES:
+        return f"belongs below {_HOMES[key]}"
+    near = get_close_matches(key, known, 1)
+    return f"is not known: did you mean `{near[0]}`?" if near else f"is not known: known are {_quoted(known)}"
+
+
+def _quoted(words: Iterable[str]) -> str:
+    return ", ".join(f"`{word}`" for word in words)
 
 
 _QUOTED = 'write [registry."registry.example"], with the name in quotes'

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import io
+import re
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -23,7 +24,7 @@ from imglab.http import Access
 from imglab.oci import Platform, Reference
 from imglab.sources.catalog import Namespace
 from imglab.sources.registry import Target
-from imglab.sources.tag_choice import TagChoice
+from imglab.sources.tag_choice import TagChoice, version
 from imglab.targets import Targets, key_lines, parse_targets, read_targets
 
 ARM, AMD = Platform.parse("linux/arm64"), Platform.parse("linux/amd64")
@@ -141,6 +142,24 @@ def test_defaults_count_where_a_target_says_nothing() -> None:
     )
 
 
+def test_empty_lists_take_defaults_away() -> None:
+    """Nothing is left out, and no platform is preferred, where a target says so."""
+    targets = parsed(
+        """
+        [defaults]
+        tags = ["1.*"]
+        exclude = ["*-x"]
+        platforms = ["linux/arm64"]
+        [[target]]
+        repository = "r.example/a"
+        tags = ["*"]
+        exclude = []
+        platforms = []
+        """
+    )
+    assert targets.wanted == (Target(repository("r.example/a"), TagChoice(("*",))),)
+
+
 def test_registries_have_their_own_access(tmp_path: Path) -> None:
     """By their canonical names; certificates are looked for beside the file, and no password is anywhere."""
     (tmp_path / "team.pem").touch()
@@ -198,7 +217,7 @@ def test_a_file_may_ask_for_nothing(text: str) -> None:
     [
         ('tags = "3.*"', "`tags` should be a list of text"),
         ("tags = [3]", "`tags` should be a list of text"),
-        ("tags = []", "`tags` is empty: leave it out"),
+        ("tags = []", '`tags` is empty: write ["*"] for all tags'),
         ('tags = ["a b"]', "`tags` holds 'a b', which is no tag and no pattern of tags"),
         ('tags = ["-x"]', "`tags` holds '-x', which is no tag"),
         ('tags = ["3.*", ""]', "`tags` holds '', which is no tag"),
@@ -216,6 +235,7 @@ def test_a_file_may_ask_for_nothing(text: str) -> None:
         ("tag = []", "`tag` is not known: did you mean `tags`?"),
         ("Newest = 3", "`Newest` is not known: did you mean `newest`?"),
         ("zzz = 1", "`zzz` is not known: known are `repository`, `tags`, "),
+        ("insecure = true", '`insecure` belongs below [registry."registry.example"]'),
         ('password = "s3cret"', "`password` does not belong into this file: log in with docker"),
     ],
 )
@@ -260,9 +280,11 @@ def test_wrong_repositories(value: str, words: str) -> None:
         ),
         ("target = 3", ["line 1: `target` stands in two brackets: write [[target]] above each of them"]),
         ("\n[[targets]]\nrepository = 'a'", ["line 2: `targets` is not known: did you mean `target`?"]),
-        ("newest = 3", ["line 1: `newest` is not known: known are `target`, `defaults`, `registry`"]),
+        ("zzz = 3", ["line 1: `zzz` is not known: known are `target`, `defaults`, `registry`"]),
+        ("newest = 3", ["line 1: `newest` belongs below [[target]] or [defaults]"]),
+        ("repository = 'a'", ["line 1: `repository` belongs below [[target]]"]),
         ("defaults = 1", ["line 1: `defaults` is a table: write [defaults]"]),
-        ("[defaults]\n\nrepository = 'a'", ["line 3: defaults: `repository` is not known: known are `tags`, "]),
+        ("[defaults]\n\nrepository = 'a'", ["line 3: defaults: `repository` belongs below [[target]]"]),
         ("[defaults]\nnewest = 'x'", ["line 2: defaults: `newest` should be a whole number above 0"]),
         ("[defaults.more]\nx = 1", ["line 1: defaults: `more` is not known: known are "]),
         ("[[target]]\nrepository = 'a'\n[target.tags]\nx = 1", ["line 3: target 1: `tags` should be a list of text"]),
@@ -396,6 +418,46 @@ c = [{x = 1}, {x = 2}]
     assert lines["registry", "r.example", "c", 1, "x"] == 17
     assert lines["target", 2] == 18
     assert ("target", 0, "newest") not in lines
+
+
+GOOD = """
+    [defaults]
+    newest = 3
+    [[target]]
+    repository = "r.example/a"
+    tags = [
+        "1.*", # one
+        'x',
+    ]
+    [registry."r.example"]
+    insecure = true
+    username = \'\'\'me\'\'\'
+    [[target]]
+    repository = "r.example/team/*"
+    """
+PARTS = st.sampled_from(["[", "]", "[[target]]", "=", '"', "'''", "tags", "\n", "{}", "#", "\\", "1", ".", "é", "\0"])
+
+
+@given(st.lists(st.tuples(st.integers(0, 300), st.integers(0, 4), PARTS), max_size=4))
+def test_damaged_files_are_read_or_refused(changes: list[tuple[int, int, str]]) -> None:
+    """Whatever becomes of a file, it is either right or told what is wrong, on lines that it has."""
+    text = dedent(GOOD)
+    for at, length, part in changes:
+        text = text[:at] + part + text[at + length :]
+    try:
+        parsed(text)
+    except InvalidTargets as error:
+        assert all(words.startswith("targets.toml: line ") for words in error.problems)
+        lines = [int(re.findall(r": line (\d+)", words)[0]) for words in error.problems]
+        assert lines and all(1 <= line <= text.count("\n") + 1 for line in lines)
+        assert lines == sorted(lines)
+
+
+@pytest.mark.parametrize("text", ["a = " + "[" * 100_000, "a = " + "9" * 5_000, "[[target]]\nnewest = " + "9" * 5_000])
+def test_files_that_nobody_would_write(text: str) -> None:
+    """What Python itself refuses to read is no TOML either."""
+    with pytest.raises(InvalidTargets, match=r"targets\.toml: is no TOML: "):
+        parsed(text)
 
 
 FILLINGS = st.lists(st.sampled_from(["", "# [[target]]", "  # tags = 3", "\t"]), max_size=3)
@@ -565,3 +627,50 @@ def test_access_in_the_file_reaches_the_registry(made: Made, tmp_path: Path) -> 
     write(tmp_path, text)
     assert imglab(tmp_path, "snapshot") == 3
     assert imglab(tmp_path, "snapshot", "--plain-http") == 0
+
+
+# --- documents -------------------------------------------------------------------------------------------------------
+
+ROOT = Path(__file__).parent.parent
+EXAMPLE = (ROOT / "data" / "targets.toml").read_text("utf-8")
+README = (ROOT / "README.md").read_text("utf-8")
+KEYS = ("repository", "tags", "exclude", "newest", "prereleases", "platforms", "referrers")
+KEYS_OF_REGISTRIES = ("plain_http", "ca_cert", "insecure", "concurrency", "username")
+
+
+def test_the_file_that_comes_with_imglab_names_nothing() -> None:
+    """Nobody's registry is asked for anything that nobody asked for."""
+    assert parsed(EXAMPLE) == Targets()
+
+
+def test_examples_hold_once_they_are_uncommented(tmp_path: Path) -> None:
+    """Every key has an example in it, and what it says is right."""
+    (tmp_path / "team.pem").touch()
+    text = re.sub(r"^#(?! |$)", "", EXAMPLE, flags=re.MULTILINE)
+    targets = parsed(text, tmp_path)
+    assert len(targets.wanted) == 5 and len(targets.access) == 2
+    assert all(f"\n{key} = " in text for key in (*KEYS, *KEYS_OF_REGISTRIES))
+    for key in (*KEYS, *KEYS_OF_REGISTRIES):
+        assert f"`{key}`" in README
+
+
+def test_the_example_of_the_readme_is_right() -> None:
+    """What a reader copies is what imglab reads."""
+    (text,) = re.findall(r"```toml\n(.*?)```", README, flags=re.DOTALL)
+    targets = parsed(text)
+    latest, versions, namespace = targets.wanted
+    assert str(latest) == "docker.io/library/python:latest"
+    assert str(versions) == "docker.io/library/python:3.*,!*-windowsservercore*,newest=3"
+    assert str(namespace) == "registry.example.com/team/*"
+    assert targets.usernames == {"registry.example.com": "ci"}
+
+
+def test_versions_are_what_the_readme_says() -> None:
+    """Its words about versions are rules: each of its examples is one."""
+    same = [version(tag) for tag in ("3.14.1-slim", "v3.14.1", "3.14.1-alpine3.22")]
+    assert len(set(same)) == 1 and same[0] is not None
+    for tag in ("3.15.0rc1", "1.0.0-beta.2", "27-ea-3-jdk"):
+        found = version(tag)
+        assert f"`{tag}`" in README and found is not None and not found.is_release
+    for tag in ("jdk-21.0.5", "trixie-20260803"):
+        assert f"`{tag}`" in README and version(tag) is not None

@@ -2,10 +2,10 @@
 The repositories of a registry whose names match a pattern, such as `registry.example/team/*`.
 
 Reference: distribution's `docs/spec/api.md`, "Listing Repositories": `GET /v2/_catalog?n=`, pages by Link; seen to hold
-with CNCF distribution 2.8 in November 2026. The OCI specification leaves it out, and most public registries do not have
-it: GHCR and Quay answer 404, 405, 401 or 403, others show it to administrators only, or only what a user may read.
-distribution 3 answers 400 where more is asked for than it gives at once. Docker Hub tells the repositories of a
-namespace by an API of its own, `GET /v2/namespaces/<ns>/repositories?page=&page_size=100` (docker/docs
+with CNCF distribution 2.8 in November 2026. The OCI specification leaves it out, and public registries mostly do not
+have it, GHCR and Quay among them: they answer 404, 405, 401 or 403. Others show it to administrators only. Where more
+is asked for than a registry gives at once, distribution answers 400. Docker Hub tells the repositories of a namespace
+by an API of its own, `GET /v2/namespaces/<ns>/repositories?page=&page_size=100` (docker/docs
 `content/reference/api/hub/latest.yaml`, read in November 2026).
 
 A repository that is no longer there is not asked for again; that is no statement about its tags.

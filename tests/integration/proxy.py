@@ -67,6 +67,7 @@ class Proxy:
     port: int = 0
     served: list[Served] = field(default_factory=list)
     watch: Callable[[int], None] = lambda count: None
+    pulls: int | None = None  # that are left, where GET of manifests is counted as Docker Hub does
     _asked: Counter[tuple[str, str]] = field(default_factory=Counter)
     _lock: threading.Lock = field(default_factory=threading.Lock)
     _busy: Counter[int] = field(default_factory=Counter)  # requests under way, by thread
@@ -87,6 +88,14 @@ class Proxy:
         while any(self._busy.values()):
             assert time.monotonic() < deadline
             time.sleep(0.001)
+
+    def counted(self, method: str, path: str) -> dict[str, str]:
+        """What is told of pulls, after this one."""
+        if self.pulls is None or "/manifests/" not in path:
+            return {}
+        with self._lock:
+            self.pulls -= method == "GET"
+            return {"ratelimit-limit": "100;w=21600", "ratelimit-remaining": f"{self.pulls};w=21600"}
 
     def good(self, method: str) -> set[str]:
         """Tags and digests that were at least once answered well."""
@@ -189,6 +198,7 @@ class _Handler(BaseHTTPRequestHandler):
             body = response.read()
             headers = {name: value for name, value in response.headers.items() if name.lower() not in _HOP}
             length = response.headers.get("content-length", "0") if self.command == "HEAD" else None
+        headers |= self.proxy.counted(self.command, path)
         if fault == "wrong bytes":
             body = body[:-1] + bytes([body[-1] ^ 1])
         if path.endswith("/tags/list") and self.proxy.faults.page_length:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from command import rows
+from command import imglab, lines, rows
 from population import Image, image
 from proxy import Faults, Proxy, proxied
 from registry import Registry
@@ -138,3 +138,45 @@ def test_streams_without_end_are_left(many: Many, proxy: Proxy, data: Path) -> N
     outcome = observed(data, proxy)
     assert [failure.kind for failure in outcome.failures] == ["too-large"]
     assert sound(data)
+
+
+# --- limits, through the command -------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def small(registry: Registry) -> str:
+    """A repository with six tags at images of their own: six pulls and six blobs."""
+    for number in range(6):
+        registry.push(image([f"small-{number}"], size=16).push("team/small", f"{number}.0"))
+    return "team/small"
+
+
+def test_pulls_that_do_not_suffice(small: str, registry: Registry, data: Path) -> None:
+    """Exit code 1, one line with the time to resume at, every tag observed; the next run fetches the rest."""
+    with proxied(registry.port) as proxy:
+        proxy.pulls = 14
+        done = imglab(data, "--quiet", "snapshot", f"{proxy.name}/{small}", "--concurrency", "3")
+        (line,) = lines(done.err)
+        assert (done.code, proxy.pulls) == (1, 10)
+        assert line.startswith(f"imglab: {proxy.name}: 2 documents left to a later run: ") and "resume after 20" in line
+        assert rows(data, "select count(digest) from tag_interval") == [(6,)]
+        proxy.pulls = 14
+        assert imglab(data, "--quiet", "snapshot", f"{proxy.name}/{small}", "--reserve", "12").code == 0
+        assert proxy.pulls == 12
+    assert rows(data, "select count(*), count(distinct digest) from journal.blob") == [(12, 12)]
+
+
+def test_runs_of_few_requests_come_to_an_end(small: str, registry: Registry, data: Path) -> None:
+    """Each sends no more than it may, says so in one line, and the next goes on: 20 requests in runs of 12."""
+    with proxied(registry.port) as proxy:
+        command = ("--quiet", "snapshot", f"{proxy.name}/{small}", "--limit-requests", "12")
+        codes = []
+        while not codes or codes[-1]:
+            before = proxy.count
+            done = imglab(data, *command)
+            codes.append(done.code)
+            assert proxy.count - before <= 12
+            assert len(lines(done.err)) == (done.code > 0)
+    assert codes == [1, 1, 0]
+    assert rows(data, "select count(*), count(distinct digest) from journal.blob") == [(12, 12)]
+    assert rows(data, "select count(*) from tag_interval where valid_to is null") == [(6,)]
