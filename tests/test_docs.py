@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -124,3 +125,38 @@ def test_versions_in_the_sample_are_named_after_the_source() -> None:
     with imglab.open_sample() as store:
         frame = imglab.queries.tag_sources(store, repository="python", tag="2.7.18")
     assert frame["document_revision"].unique().to_list() == ["beb5a97c8803f47a11f42a4ae8897cab2d8febd5"]
+
+
+def test_the_page_of_facts_is_in_the_sample() -> None:
+    """Every image that the facts file states is there, with its total, its layers and its steps in their order."""
+    (path,) = (ROOT / "data" / "facts").iterdir()
+    told = tomllib.loads(path.read_text("utf-8"))
+    with imglab.open_sample() as store:
+        entries = "select manifest_digest from stg_index_entry where index_digest = $digest order by position"
+        assert store.sql(entries, {"digest": told["digest"]}).rows() == [(image["digest"],) for image in told["image"]]
+        for image in told["image"]:
+            manifest = store.sql(
+                "select compressed_bytes, config_digest from stg_manifest where digest = $digest",
+                {"digest": image["digest"]},
+            )
+            layers = store.sql(
+                """
+                select digest, compressed_bytes, last_modified_at
+                from stg_layer
+                where manifest_digest = $digest
+                order by position
+                """,
+                {"digest": image["digest"]},
+            )
+            steps = store.sql(
+                """
+                select created_at, instruction, step_label, is_conditional
+                from stg_history
+                where config_digest = $digest
+                order by position
+                """,
+                {"digest": image["config_digest"]},
+            )
+            assert manifest.rows() == [(image["compressed_bytes"], image["config_digest"])]
+            assert layers.rows() == [tuple(layer) for layer in image["layers"]]
+            assert steps.rows() == [tuple(step) for step in image["steps"]]
