@@ -12,6 +12,7 @@ import polars as pl
 from imglab import queries
 from imglab.data import open_store
 from imglab.errors import UsageError
+from imglab.evidence import evidence
 from imglab.oci import canonical_repository
 from imglab.store import Store
 
@@ -30,6 +31,11 @@ def answer(question: str, given: Mapping[str, object], *, data: Path | str | Non
     if frame.is_empty():
         _explain_nothing(store, given)
     return frame
+
+
+def explanation(question: str, given: Mapping[str, object], *, data: Path | str | None = None) -> pl.DataFrame:
+    """What the answer to *question* stands on, as `evidence` tells it; errors as for `answer`."""
+    return evidence(open_store(data), answer(question, given, data=data))
 
 
 def _check_options(question: str, given: Mapping[str, object], known: Mapping[str, inspect.Parameter]) -> None:

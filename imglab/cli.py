@@ -378,7 +378,11 @@ def _add_ask(parsers: Parsers) -> None:
     command.add_argument("--since", type=_time, metavar="TIME")
     command.add_argument("--until", type=_time, metavar="TIME")
     command.add_argument("--period", choices=("day", "week", "month", "quarter", "year"))
-    command.add_argument("--chart", type=Path, metavar="FILE", help="draw into FILE.html, .png, .svg or .json instead")
+    instead = command.add_mutually_exclusive_group()
+    instead.add_argument("--chart", type=Path, metavar="FILE", help="draw into FILE.html, .png, .svg or .json instead")
+    instead.add_argument(
+        "--explain", action="store_true", help="tell the documents and runs that the answer stands on instead"
+    )
     _add_format(command)
     command.set_defaults(run=commands.ask)
 

@@ -78,10 +78,11 @@ def failures(options: argparse.Namespace) -> int:
 
 
 def ask(options: argparse.Namespace) -> int:
-    """The answer to one question, as a table or a chart."""
-    from imglab.ask import answer
+    """The answer to one question, as a table or a chart, or what it stands on."""
+    from imglab.ask import answer, explanation
 
-    frame = answer(options.question, _given(options), data=options.data)
+    tell = explanation if options.explain else answer
+    frame = tell(options.question, _given(options), data=options.data)
     if options.chart:
         _draw(options.question, frame, options.chart)
         if not options.quiet:

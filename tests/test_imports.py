@@ -15,7 +15,9 @@ ROWS = {
     **dict.fromkeys(["ahead", "journal", "oci", "connections", "pace", "http", "credentials"], 2),
     **dict.fromkeys(["gitlog", "progress", "archive"], 2),
     **dict.fromkeys(["store", "sources"], 3),
-    **dict.fromkeys(["charts", "queries", "render", "runs", "snapshot", "targets", "imports", "data", "doctor"], 4),
+    **dict.fromkeys(
+        ["charts", "queries", "render", "runs", "snapshot", "targets", "imports", "data", "doctor", "evidence"], 4
+    ),
     **dict.fromkeys(["output", "ask", "report", "demo", "commands", "cli"], 5),
 }
 BESIDE = {  # within a row: who may import whom
@@ -39,7 +41,7 @@ HOMES = {
     "altair": {"charts"},
     "vl_convert": {"charts"},
     "polars": {
-        *("journal", "store", "queries", "render", "charts", "runs", "snapshot", "imports"),
+        *("journal", "store", "queries", "evidence", "render", "charts", "runs", "snapshot", "imports"),
         *("output", "ask", "report", "demo", "commands"),
     },
     "rich": {"output", "progress"},
