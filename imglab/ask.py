@@ -50,7 +50,7 @@ def _check_options(question: str, given: Mapping[str, object], known: Mapping[st
 
 def _explain_nothing(store: Store, given: Mapping[str, object]) -> None:
     """Raise a UsageError that says which of the given names the store does not know, if one of them is the reason."""
-    if "repository" not in given:
+    if "repository" not in given or set(str(given["repository"])) & set("*?["):
         return
     repository = canonical_repository(str(given["repository"]))
     known = store.query("known_tags")

@@ -39,6 +39,11 @@ QUESTIONS = (
     "aliases",
     "tag_sources",
     "update_gaps",
+    "size_distribution",
+    "sharing",
+    "bytes_by_depth",
+    "media_types",
+    "attestation_overhead",
 )
 
 
@@ -370,7 +375,7 @@ def _add_views(parsers: Parsers) -> None:
 def _add_ask(parsers: Parsers) -> None:
     command = parsers.add_parser("ask", help="answer a question, as a table or a chart")
     command.add_argument("question", choices=QUESTIONS, metavar="QUESTION", help=", ".join(QUESTIONS))
-    command.add_argument("--repository", metavar="R", help="such as python or ghcr.io/owner/name")
+    command.add_argument("--repository", metavar="R", help="such as python or ghcr.io/owner/name, or ghcr.io/owner/*")
     command.add_argument("--tag", metavar="T", help="a tag; where a question is about many also a glob, such as 3.*")
     command.add_argument("--platform", metavar="P", help="such as linux/amd64, linux/arm/v7")
     command.add_argument("--digest", metavar="D", help="an image, for layers")

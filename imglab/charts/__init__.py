@@ -10,6 +10,7 @@ Importing this package makes notebooks draw Altair charts without a network; see
 """
 
 from imglab.charts.built_from import aliases, architecture_support, tag_sources
+from imglab.charts.distributions import attestation_overhead, bytes_by_depth, media_types, sharing, size_distribution
 from imglab.charts.frames import MAX_ROWS, ChartError, MissingColumn, TooManyRows
 from imglab.charts.output import (
     enable_notebook_renderer,
@@ -34,13 +35,18 @@ __all__ = [
     "aliases",
     "architecture_sizes",
     "architecture_support",
+    "attestation_overhead",
+    "bytes_by_depth",
     "document",
     "enable_notebook_renderer",
     "figure",
     "layer_growth",
     "layers",
+    "media_types",
     "mime_bundle",
     "save",
+    "sharing",
+    "size_distribution",
     "size_over_time",
     "specification",
     "tag_churn",
