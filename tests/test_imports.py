@@ -14,7 +14,7 @@ ROWS = {
     **dict.fromkeys(["records", "steps", "tar"], 1),
     **dict.fromkeys(["ahead", "journal", "oci", "connections", "pace", "http", "credentials"], 2),
     **dict.fromkeys(["gitlog", "progress", "archive"], 2),
-    **dict.fromkeys(["store", "sources"], 3),
+    **dict.fromkeys(["store", "sources", "pins"], 3),
     **dict.fromkeys(
         ["charts", "queries", "render", "runs", "snapshot", "targets", "imports", "data", "doctor", "evidence"], 4
     ),
@@ -46,6 +46,7 @@ HOMES = {
     },
     "rich": {"output", "progress"},
     "backports": {"archive"},
+    "yaml": {"pins"},
 }
 MODULES = sorted(path for path in PACKAGE.rglob("*.py") if path.name != "__init__.py" or path.parent != PACKAGE)
 

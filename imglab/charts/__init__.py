@@ -20,6 +20,7 @@ from imglab.charts.output import (
     title_of,
 )
 from imglab.charts.page import document, figure
+from imglab.charts.pins import pins
 from imglab.charts.side_by_side import architecture_sizes, layers, tags
 from imglab.charts.tag_life import tag_lifetimes, update_gaps
 from imglab.charts.theme import PAGE_THEMES, Chart
@@ -44,6 +45,7 @@ __all__ = [
     "layers",
     "media_types",
     "mime_bundle",
+    "pins",
     "save",
     "sharing",
     "size_distribution",

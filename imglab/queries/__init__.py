@@ -15,6 +15,7 @@ from imglab.queries.distributions import (
     sharing,
     size_distribution,
 )
+from imglab.queries.pins import pins
 from imglab.queries.sizes import architecture_sizes, layer_growth, layers, size_over_time
 from imglab.queries.span import instant
 from imglab.queries.tags import PERIODS, Period, aliases, tag_churn, tag_history, tag_lifetimes, tags, update_gaps
@@ -31,6 +32,7 @@ __all__ = [
     "layer_growth",
     "layers",
     "media_types",
+    "pins",
     "sharing",
     "size_distribution",
     "size_over_time",
