@@ -23,7 +23,7 @@ from typing import TypeAlias
 
 from imglab import __version__, commands
 from imglab.commands import GOOD, MISUSE, NOTHING
-from imglab.errors import ImglabError, InvalidTargets, ParseError, SourceError, UsageError
+from imglab.errors import ImglabError, InvalidFile, ParseError, SourceError, UsageError
 
 Parsers: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"
 QUESTIONS = (
@@ -94,7 +94,7 @@ def _report(error: ImglabError, options: argparse.Namespace) -> int:
         logging.getLogger("imglab").error("trace", exc_info=error)
     from imglab.output import visible
 
-    for text in error.problems if isinstance(error, InvalidTargets) else [str(error)]:
+    for text in error.problems if isinstance(error, InvalidFile) else [str(error)]:
         print(f"imglab: {visible(text)}", file=sys.stderr)
     unreadable = isinstance(error, SourceError) and error.kind == "unreadable"
     return MISUSE if isinstance(error, (UsageError, ParseError)) or unreadable else NOTHING

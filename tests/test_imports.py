@@ -13,7 +13,7 @@ ROWS = {
     **dict.fromkeys(["errors"], 0),
     **dict.fromkeys(["records", "steps", "tar"], 1),
     **dict.fromkeys(["ahead", "journal", "oci", "connections", "pace", "http", "credentials"], 2),
-    **dict.fromkeys(["gitlog", "progress", "archive"], 2),
+    **dict.fromkeys(["gitlog", "progress", "archive", "checked_toml"], 2),
     **dict.fromkeys(["store", "sources", "pins"], 3),
     **dict.fromkeys(
         ["charts", "queries", "render", "runs", "snapshot", "targets", "imports", "data", "doctor", "evidence"], 4
