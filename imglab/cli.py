@@ -45,6 +45,7 @@ QUESTIONS = (
     "media_types",
     "attestation_overhead",
     "pins",
+    "size_changes",
 )
 
 
@@ -454,8 +455,17 @@ def _add_render(parsers: Parsers) -> None:
 
 
 def _add_check(parsers: Parsers) -> None:
-    command = parsers.add_parser("check", help="look for rows that must not exist")
-    _add_format(command)
+    command = parsers.add_parser(
+        "check",
+        help="look for rows that must not exist, or for images over a budget",
+        description="Look for rows that must not exist; or, with --budget, for images that do not keep the limits in "
+        "FILE, for sizes that jumped or drifted. Exit codes: 0 nothing found; 1 something found, or something that "
+        "should be checked is not known.",
+    )
+    command.add_argument("--budget", type=Path, metavar="FILE", help="check the limits that this file states")
+    forms = ("table", "csv", "json", "parquet", "markdown", "sarif", "junit")
+    command.add_argument("--format", choices=forms, default="table", help="sarif and junit are for budgets")
+    command.add_argument("--out", type=Path, metavar="FILE", help="write there instead of to standard output")
     command.set_defaults(run=commands.check)
 
 

@@ -16,9 +16,22 @@ ROWS = {
     **dict.fromkeys(["gitlog", "progress", "archive", "checked_toml"], 2),
     **dict.fromkeys(["store", "sources", "pins"], 3),
     **dict.fromkeys(
-        ["charts", "queries", "render", "runs", "snapshot", "targets", "imports", "data", "doctor", "evidence"], 4
+        [
+            "charts",
+            "queries",
+            "render",
+            "runs",
+            "snapshot",
+            "targets",
+            "imports",
+            "data",
+            "doctor",
+            "evidence",
+            "budgets",
+        ],
+        4,
     ),
-    **dict.fromkeys(["output", "ask", "report", "demo", "commands", "cli"], 5),
+    **dict.fromkeys(["output", "ask", "report", "demo", "verdicts", "commands", "cli"], 5),
 }
 BESIDE = {  # within a row: who may import whom
     "journal": {"ahead"},
@@ -26,11 +39,13 @@ BESIDE = {  # within a row: who may import whom
     "credentials": {"http", "oci"},
     "data": set(),
     "render": {"queries"},
+    "budgets": {"queries"},
+    "verdicts": {"output"},
     "snapshot": {"runs"},
     "imports": {"runs"},
     "report": {"output"},
     "demo": {"output", "report"},
-    "commands": {"ask", "demo", "output", "report"},
+    "commands": {"ask", "demo", "output", "report", "verdicts"},
     "cli": {"commands", "output"},
 }
 HOMES = {
@@ -41,7 +56,19 @@ HOMES = {
     "altair": {"charts"},
     "vl_convert": {"charts"},
     "polars": {
-        *("journal", "store", "queries", "evidence", "render", "charts", "runs", "snapshot", "imports"),
+        *(
+            "journal",
+            "store",
+            "queries",
+            "evidence",
+            "budgets",
+            "verdicts",
+            "render",
+            "charts",
+            "runs",
+            "snapshot",
+            "imports",
+        ),
         *("output", "ask", "report", "demo", "commands"),
     },
     "rich": {"output", "progress"},

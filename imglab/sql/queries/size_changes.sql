@@ -1,7 +1,7 @@
 -- One row per build, an image that a tag gave to a platform after another one; by repository, tag, series, then time.
--- change: `jump`, a step of more than 2 % of the size and eight times the usual step; `drift`, where all steps of the last
+-- change: `jump`, a step of more than 2 % of the size and ten times the usual step; `drift`, where all steps of the last
 -- 20 that were no jumps come to more than 5 % and twelve times the usual step, said once until they do no longer; else
--- null. The usual step is the median of the sizes of up to 20 steps before, of which 5 are needed (10 for a drift).
+-- null. The usual step is the median of the sizes of up to 20 steps before, of which 8 are needed (10 for a drift).
 -- Parameters: $repository, $tag (globs; null: all), $platform (null: all), $since, $until (null: no limit; what lies before
 -- counts for what is usual all the same)
 with given as (
@@ -64,8 +64,8 @@ jumped as (
     select
         usual.*,
         coalesce(
-            usual.known_step_count >= 5
-            and abs(usual.step_bytes) > greatest(8 * usual.usual_step_bytes, 0.02 * usual.previous_bytes),
+            usual.known_step_count >= 8
+            and abs(usual.step_bytes) > greatest(10 * usual.usual_step_bytes, 0.02 * usual.previous_bytes),
             false
         ) as is_jump,
     from usual
