@@ -53,7 +53,9 @@ def test_steps_and_what_is_usual(tmp_path: Path) -> None:
         (day(5), 108, 5, 3, 8),  # half of 4 and 1, rounded
     ]
     assert frame["previous_manifest_digest"].to_list()[1:] == frame["manifest_digest"].to_list()[:-1]
-    assert queries.size_changes(store, since=day(4), until=day(5))["step_bytes"].to_list() == [-1]
+    assert queries.size_changes(store, repository=REPOSITORY, since=day(4), until=day(5))["step_bytes"].to_list() == [
+        -1
+    ]
 
 
 def test_a_jump_is_more_than_usual(tmp_path: Path) -> None:
@@ -92,7 +94,7 @@ def test_no_alarm_on_generated_steady_series(tmp_path: Path) -> None:
         sizes = [int(level * (1 + wobble.uniform(-width, width))) for _ in range(60)]
         records += builds(f"t{number}", sizes, number)
     store = store_of(tmp_path, *records)
-    frame = queries.size_changes(store)
+    frame = queries.size_changes(store, repository="*")
     assert frame.height == 200 * 60
     assert frame.filter(pl.col("change").is_not_null()).is_empty()
 
@@ -106,7 +108,7 @@ def test_series_are_apart(tmp_path: Path) -> None:
         records += index(f"{at + 1}", [(first, "linux/amd64"), (second, "linux/arm64"), (f"e{at}", None)])
         records.append(seen("latest", f"{at + 1}", day(1 + at)))
     records += [seen("latest", "ff", day(3)), seen(f"sha256-{'a' * 64}.sig", "a0", day(1))]
-    frame = queries.size_changes(store_of(tmp_path, *records))
+    frame = queries.size_changes(store_of(tmp_path, *records), repository=REPOSITORY)
     assert frame.select("tag", "series", "step_bytes").rows() == [
         ("latest", "linux/amd64", None),
         ("latest", "linux/amd64", 1),
@@ -120,7 +122,10 @@ def test_a_tag_that_is_reborn_goes_on(tmp_path: Path) -> None:
     gone = seen("a", None, day(2), is_absent=True)
     records = [*image("a1", [10]), *image("a2", [30]), seen("a", "a1", day(1)), gone, seen("a", "a2", day(9))]
     records += [*config("a1", []), *config("a2", [])]
-    assert queries.size_changes(store_of(tmp_path, *records))["step_bytes"].to_list() == [None, 20]
+    assert queries.size_changes(store_of(tmp_path, *records), repository=REPOSITORY)["step_bytes"].to_list() == [
+        None,
+        20,
+    ]
 
 
 def test_back_test_on_the_sample() -> None:
@@ -148,7 +153,7 @@ def test_back_test_on_real_history(real_data: Path, tmp_path: Path) -> None:
 
     imports.import_documents(tmp_path, "repo-info", real_data / "repo-info.bundle")
     with imglab.open_store(tmp_path) as store:
-        frame = queries.size_changes(store)
+        frame = queries.size_changes(store, repository="*")
     unusual = frame.filter(pl.col("change").is_not_null())
     assert unusual.height < frame.height / 20
     jumps = unusual.filter(pl.col("change") == "jump")
@@ -164,5 +169,5 @@ def test_charts_draw_many_one_and_nothing(tmp_path: Path) -> None:
     many = store_of(tmp_path / "many", *(row for n in range(12) for row in builds(f"{n}" + "t" * 100, [9, 8, 99], n)))
     one = store_of(tmp_path / "one", *builds("a", [0]))
     for store in (many, one, Store.in_memory(Journal(tmp_path / "none"))):
-        frame = queries.size_changes(store)
+        frame = queries.size_changes(store, repository="*")
         assert charts.specification(charts.size_changes(frame)) == charts.specification(charts.size_changes(frame))

@@ -13,7 +13,7 @@ from imglab.store import Store
 def size_changes(
     store: Store,
     *,
-    repository: str | None = None,
+    repository: str,
     tag: str | None = None,
     platform: str | None = None,
     since: datetime | None = None,
