@@ -1,0 +1,210 @@
+"""What one server wants to see of whoever asks, and where that comes from: nothing, passwords, tokens, logins."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+import httpx
+
+from imglab.connections import is_loopback
+from imglab.errors import Postponed, SourceError
+from imglab.http.challenges import parse_challenges
+from imglab.http.errors import Final, status_error, token_error
+from imglab.http.hosts import Origin, is_kin, origin_of, origin_text, redacted
+from imglab.http.tokens import basic_header, bearer_header, read_token, refresh_form, token_query
+from imglab.http.values import MEBIBYTE, USER_AGENT, Credentials, Login, Reply, Request
+from imglab.pace import is_trouble
+
+if TYPE_CHECKING:
+    from imglab.http.client import Client
+
+_LOGIN_LASTS = 300.0  # seconds, half of what Docker Hub says in words
+
+
+class Gate:
+    """What one origin wants to see before it answers: nothing, a name and password, or tokens by scope."""
+
+    def __init__(self, client: Client, origin: Origin, credentials: Mapping[str, Credentials]) -> None:
+        self.origin = origin
+        self._client = client
+        self._credentials = credentials  # by repository; those of all repositories by an empty text
+        self._ping: asyncio.Task[dict[str, dict[str, str]]] | None = None
+        self._locks: dict[str, asyncio.Lock] = {}
+        self._tokens: dict[str, tuple[str, float]] = {}  # header and when it ends
+        self._refusals: dict[str, SourceError] = {}  # of who we are: to be refused often locks an account
+
+    def credentials(self, scope: str | None) -> Credentials | None:
+        """Those of the repository that *scope* is about, else those of the whole registry."""
+        path = (scope or "").removeprefix("repository:").rpartition(":")[0]
+        return self._credentials.get(path) or self._credentials.get("")
+
+    async def header(self, request: Request) -> str | None:
+        """The Authorization header for *request*; None if none is wanted or none can be had."""
+        if request.login:
+            return await self._logged_in(request.login)
+        scope = request.scope
+        if scope is None:
+            return None
+        if current := self._current(scope):
+            return current
+        challenges = await self._challenges()
+        if not challenges:
+            return None
+        async with self._locks.setdefault(scope, asyncio.Lock()):
+            return self._current(scope) or await self._obtain(scope, challenges)
+
+    async def renew(self, request: Request, headers: httpx.Headers, used: str | None) -> str | None:
+        """Another header after *used* was refused; the one that somebody else got meanwhile, if so."""
+        if request.login:
+            return await self._logged_in(request.login, refused=used)
+        challenges = parse_challenges(headers.get_list("www-authenticate"))
+        if request.scope and not challenges:  # some say only at `/v2/` where tokens come from
+            challenges = await self._challenges()
+        key = request.scope or challenges.get("bearer", {}).get("scope", "")
+        async with self._locks.setdefault(key, asyncio.Lock()):
+            current = self._current(key)
+            if current and current != used:
+                return current
+            self._tokens.pop(key, None)
+            return await self._obtain(key, challenges)
+
+    def _current(self, scope: str) -> str | None:
+        header, ends = self._tokens.get(scope, (None, 0.0))
+        return header if header and self._client.clock.seconds() < ends else None
+
+    async def _challenges(self) -> dict[str, dict[str, str]]:
+        """What the origin asks for at `/v2/`, asked once: an origin that is down is not tried for every item."""
+        if self._ping is None:
+            self._ping = asyncio.create_task(self._pinged())
+        if self._ping.done():
+            return self._ping.result()
+        return await asyncio.shield(self._ping)
+
+    async def _pinged(self) -> dict[str, dict[str, str]]:
+        url = httpx.URL(f"{origin_text(self.origin)}/v2/")
+        request = Request(str(url), body_limit=MEBIBYTE)
+
+        def judge(reply: Reply) -> SourceError | None:
+            return status_error(request, reply, None) if is_trouble(reply.status) or reply.status >= 500 else None
+
+        reply, error = await self._client.persist(self.origin, lambda: self._client.follow(request, url, None), judge)
+        if isinstance(error, Postponed):
+            raise error
+        if error or reply is None:
+            kind, status = (error.kind, error.status) if error else ("unreachable", None)
+            raise Final(str(error), kind=kind, status=status, is_temporary=kind != "tls") from error
+        is_ours = reply.status == 401 and origin_of(reply.url) == self.origin
+        return parse_challenges(reply.headers.get_list("www-authenticate")) if is_ours else {}
+
+    async def _obtain(self, scope: str, challenges: dict[str, dict[str, str]]) -> str | None:
+        credentials = self.credentials(scope)
+        if "bearer" in challenges:
+            if credentials and credentials.kind == "registry-token":
+                return bearer_header(credentials.password, self.origin)
+            if scope in self._refusals:
+                raise self._refusals[scope]
+            try:
+                header, lasts = await self._bearer(scope, challenges["bearer"], credentials)
+            except SourceError as error:
+                if error.kind == "unauthorized":
+                    self._refusals[scope] = error
+                raise
+            self._tokens[scope] = header, self._client.clock.seconds() + lasts
+            return header
+        return basic_header(credentials) if "basic" in challenges else None
+
+    async def _logged_in(self, login: Login, refused: str | None = None) -> str | None:
+        """The header that *login* gives, other than *refused* if it can; None without credentials."""
+        credentials = self.credentials(None)
+        if credentials is None or credentials.kind != "password":
+            return None
+        if login.path is None:
+            is_token = credentials.username == login.username
+            return bearer_header(credentials.password, self.origin) if is_token else None
+        async with self._locks.setdefault(login.path, asyncio.Lock()):
+            current = self._current(login.path)
+            if current and current != refused:
+                return current
+            if login.path in self._refusals:
+                raise self._refusals[login.path]
+            header, lasts = await self._exchanged(credentials, login.path)
+            self._tokens[login.path] = header, self._client.clock.seconds() + lasts
+            return header
+
+    async def _exchanged(self, credentials: Credentials, path: str) -> tuple[str, float]:
+        """The header made of the token that *path* gives for a name and its secret, and the seconds that it lasts."""
+        url = httpx.URL(f"{origin_text(self.origin)}{path}")
+        headers = {"user-agent": USER_AGENT, "accept": "application/json", "accept-encoding": "identity"}
+        headers["content-type"] = "application/json"
+        content = json.dumps({"identifier": credentials.username, "secret": credentials.password}).encode()
+        request = Request(str(url), "POST", body_limit=MEBIBYTE)
+        reply, error = await self._client.persist(
+            self.origin,
+            # No redirects, as for token servers.
+            lambda: self._client.exchange("POST", url, headers, MEBIBYTE, content),
+            lambda reply: token_error(request, reply, credentials),
+        )
+        if error or reply is None:
+            error = error or SourceError("no reply", kind="unreachable")
+            final = Final(str(error), kind=error.kind, status=error.status, is_temporary=error.is_temporary)
+            if not error.is_temporary:
+                self._refusals[path] = final
+            raise final
+        return read_token(reply, str(url), unless_told=_LOGIN_LASTS)
+
+    async def _bearer(
+        self, scope: str, challenge: Mapping[str, str], credentials: Credentials | None
+    ) -> tuple[str, float]:
+        url = self._realm(challenge.get("realm", ""), credentials)
+        headers = {"user-agent": USER_AGENT, "accept": "application/json", "accept-encoding": "identity"}
+        method, content = "GET", None
+        if credentials and credentials.kind == "identity-token":
+            method, content = "POST", refresh_form(scope, challenge, credentials)
+            headers["content-type"] = "application/x-www-form-urlencoded"
+        else:
+            url = url.copy_with(query=token_query(url, scope, challenge))
+            if basic := basic_header(credentials):
+                headers["authorization"] = basic
+        request = Request(str(url), method, body_limit=MEBIBYTE)
+        named_by = None if url.host == self.origin[1] else self.origin[1]
+        reply, error = await self._client.persist(
+            origin_of(url),
+            # No redirects: a token server that sends us elsewhere would choose who sees the password.
+            lambda: self._client.exchange(
+                method, url, headers, MEBIBYTE, content, named_by=named_by, on_behalf_of=self.origin
+            ),
+            lambda reply: token_error(request, reply, credentials),
+        )
+        if error and error.kind == "redirect":  # a name that is an address in here: refused as that address would be
+            raise SourceError(str(error), kind="unauthorized", status=401)
+        if error or reply is None:
+            raise error or SourceError("no reply", kind="unreachable")
+        return read_token(reply, str(url))
+
+    def _realm(self, realm: str, credentials: Credentials | None) -> httpx.URL:
+        """The token server's URL, if it may see what is sent there."""
+        host = f"{self.origin[1]}:{self.origin[2]}"
+        try:
+            url = httpx.URL(realm)
+        except (httpx.InvalidURL, TypeError):
+            url = httpx.URL("")
+        if url.scheme not in {"http", "https"} or not url.host or url.userinfo:
+            raise SourceError(f"{host} names no usable token server", kind="bad-response", status=401)
+        is_same = origin_of(url) == self.origin
+        is_near = is_loopback(url.host) and is_loopback(self.origin[1])
+        is_clear = url.scheme == "http" and not (self.origin[0] == "http" and url.host == self.origin[1])
+        is_inside = not self._client.reach(self.origin[1]).may_name(self._client.reach(url.host))
+        if not is_same and not is_near and (is_clear or is_inside):
+            text = f"{host} sends its logins to {redacted(realm)}, which is not safe: nothing was sent there"
+            raise SourceError(text, kind="unauthorized", status=401)
+        if credentials and not (is_same or is_near or is_kin(self.origin[1], url.host)):
+            advice = "set REGISTRY_AUTH_FILE=/dev/null" if credentials.found_in else "leave out --username"
+            text = (
+                f"{host} sends its logins to {redacted(realm)}, a host that does not belong to it: the password was "
+                f"not sent; to ask without it, {advice}"
+            )
+            raise SourceError(text, kind="unauthorized", status=401)
+        return url
