@@ -614,6 +614,21 @@ def test_a_token_that_is_none(body: bytes) -> None:
         assert kind(client.answer(Request(f"{BASE}/v2/a/b/x", scope="s")).error) == "bad-response"
 
 
+@pytest.mark.parametrize("status", [400, 404, 405, 501])
+def test_a_token_server_that_is_not_there_is_no_missing_item(status: int) -> None:
+    """Its 404 is an error of the answer, and not the status of what the token was for."""
+
+    def handler(request: httpx.Request) -> httpx.Response:
+        return httpx.Response(status) if request.url.path == "/token" else Tokens()(request)
+
+    with mocked(handler) as client:
+        answer = client.answer(Request(f"{BASE}/v2/a/b/x", scope="s"))
+    assert answer.error is not None
+    assert (answer.status, answer.error.status) == (None, status)
+    assert "auth.r.example/token" in str(answer.error)
+    assert "repository, tag or digest" not in str(answer.error)
+
+
 def test_wrong_password_is_told() -> None:
     """The token server's 401 is about the password, and says so without showing it."""
 

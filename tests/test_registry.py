@@ -337,6 +337,19 @@ def test_absent_and_vanished_tags(registry: Registry) -> None:
     assert len(of(Config, records)) == 3
 
 
+def test_a_missing_token_server_makes_no_tag_vanish(registry: Registry) -> None:
+    """Tags of a complete listing are there, though no token can be had any more by the time that they are asked for."""
+    header = 'Bearer realm="https://r.example/token",service="r"'
+    refused = httpx.Response(401, headers={"www-authenticate": header})
+    registry.override["GET", "/token"] = lambda request: httpx.Response(404)
+    for name in registry.tags["team/app"]:
+        registry.override["HEAD", f"/v2/team/app/manifests/{name}"] = lambda request: refused
+    records = snapshot(registry, "r.example/team/app")
+    assert [tag.tag for tag in of(TagObservation, records) if tag.is_absent] == []
+    assert len(of(TagObservation, records)) == len(registry.tags["team/app"])
+    assert {kind for kind, _ in failures(records)} == {"bad-response"}
+
+
 def test_missing_repository_is_a_failure(registry: Registry) -> None:
     """A repository that is not there says nothing about tags."""
     for text in ("r.example/no/such", "r.example/no/such:x"):

@@ -208,7 +208,7 @@ class Client:
             text = f"{request.method} {redacted(request.url)}: no answer after {self.limits.answer_seconds:g} s"
             reply, error = None, SourceError(text, kind="timeout", is_temporary=True)
         if reply is None:
-            return Answer(request, error.status if error else None, {}, b"", error)
+            return Answer(request, None, {}, b"", error)
         return Answer(request, reply.status, dict(reply.headers), reply.body, error)
 
     async def persist(

@@ -102,15 +102,23 @@ def token_error(request: Request, reply: Reply, credentials: Credentials | None)
     if reply.status == 200:
         return None
     if credentials is None:
-        return status_error(request, reply, None)
+        return _token_refusal(request, reply, None)
     if reply.status in {401, 403} or (reply.status == 400 and _is_invalid_grant(reply.body)):
         text = _wrong(credentials)
     elif reply.status in {404, 405} and credentials.kind == "identity-token":
         text = "no identity tokens are taken there: log in with a user name and password"
     else:
-        return status_error(request, reply, credentials)
+        return _token_refusal(request, reply, credentials)
     text = f"{redacted(request.url)}: {reply.status}: {text}"
     return SourceError(text, kind="unauthorized", status=reply.status, code=_registry_code(reply.body))
+
+
+def _token_refusal(request: Request, reply: Reply, credentials: Credentials | None) -> SourceError:
+    """What a token server says that is not about credentials; what it has not is a place for tokens, not a tag."""
+    if reply.status != 404:
+        return status_error(request, reply, credentials)
+    text = f"{request.method} {redacted(request.url)}: 404: no tokens are given there, though the registry says so"
+    return SourceError(text, kind="bad-response", status=404)
 
 
 def _is_invalid_grant(body: bytes) -> bool:

@@ -80,7 +80,12 @@ class Request:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What came of a request: a body that is what was asked for, or an error."""
+    """
+    What came of a request: a body that is what was asked for, or an error.
+
+    `status` is that of the reply to the request itself, None where there is none: what a token server refuses says
+    nothing of the thing that the token was for.
+    """
 
     request: Request
     status: int | None
