@@ -248,6 +248,26 @@ def test_a_wait_beyond_all_calendars_is_refused_too(client: Client, server: Faul
     assert kind(error) == "rate-limited" and "the end of time" in str(error)
 
 
+@pytest.mark.parametrize(
+    "value",
+    [
+        "Thu, 01 Jan 2026 12:00:07 +9999999999999999999",
+        "Thu, 01 Jan 99999999999999999999 12:00:07 GMT",
+        "Thu, 01 Jan 2026 99999999999999999999:00:07 GMT",
+        "Thu, 45 Jan 2026 12:00:07 GMT",
+        "-7",
+        "7.5",
+        "soon",
+        "",
+    ],
+)
+def test_a_wait_that_is_no_time_is_not_waited_for(client: Client, server: Faulty, sleeps: Sleeps, value: str) -> None:
+    """What cannot be read as seconds or a date, in calendars or in numbers, leaves the usual pause."""
+    server.on("/x", reply(429, retry_after=value), reply(200))
+    assert client.answer(Request(f"{server.url}/x")).error is None
+    assert sleeps.slept == [0.5]
+
+
 @pytest.mark.parametrize(("resets", "slept"), [(7, 7.5), (-7, 0.5)])
 def test_the_reset_of_a_rate_limit_is_waited_for(
     client: Client, server: Faulty, sleeps: Sleeps, resets: int, slept: float
