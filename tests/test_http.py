@@ -301,6 +301,15 @@ def test_wrong_bytes_are_tried_once_more(client: Client, server: Faulty) -> None
     assert answer.error and not answer.error.is_temporary
 
 
+@pytest.mark.parametrize("status", [401, 403, 404])
+def test_a_refusal_after_wrong_bytes_is_final(client: Client, server: Faulty, status: int) -> None:
+    """That bytes were damaged once is no reason to ask again for what is then refused."""
+    server.on("/x", reply(200, b"evil"), reply(status))
+    error = client.answer(Request(f"{server.url}/x", digest=sha256(b"good"))).error
+    assert error is not None
+    assert (error.status, len(server.seen)) == (status, 2)
+
+
 def test_size_is_checked_before_the_digest(client: Client, server: Faulty) -> None:
     """A body of another length than announced is refused."""
     server.on("/x", reply(200, b"good"))

@@ -227,7 +227,8 @@ class Client:
                 break
             mismatches += error.kind == "digest-mismatch"
             may_pass = error.is_temporary and not isinstance(error, Final | Postponed)
-            if not (may_pass or mismatches == 1) or not pace.may_retry or pace.end(is_pull=is_pull):
+            is_first_mismatch = error.kind == "digest-mismatch" and mismatches == 1
+            if not (may_pass or is_first_mismatch) or not pace.may_retry or pace.end(is_pull=is_pull):
                 break
             await self.clock.sleep(self._pause(count, reply))
             reply, error = await _tried(attempt, judge)
