@@ -19,7 +19,7 @@ from faulty import Faulty, cut, endless, faulty_server, reply, reset, sha256
 from hypothesis import given
 from hypothesis import strategies as st
 
-from imglab.errors import SourceError, UsageError
+from imglab.errors import Postponed, SourceError, UsageError
 from imglab.http import (
     USER_AGENT,
     Client,
@@ -686,6 +686,22 @@ def test_a_wrong_password_is_not_tried_for_every_item() -> None:
     assert sorted(asked) == ["repository:a/b:pull", "repository:a/c:pull"]
 
 
+def test_a_token_server_in_trouble_is_tried_a_few_times() -> None:
+    """One that is down ends the item after its own tries: these are not made again for each try of the item."""
+    asked: list[str] = []
+
+    def handler(request: httpx.Request) -> httpx.Response:
+        if request.url.path != "/token":
+            return Tokens()(request)
+        asked.append(request.url.path)
+        return httpx.Response(503)
+
+    with mocked(handler) as client:
+        error = client.answer(Request(f"{BASE}/v2/a/b/x", scope="s")).error
+    assert (kind(error), len(asked)) == ("server-error", 4)
+    assert error and error.is_temporary
+
+
 def test_scope_and_service_are_texts_of_a_query() -> None:
     """Whatever a challenge or a name holds, it adds no parameter and changes no address (RFC 3986 section 2)."""
     tokens = Tokens(realm="https://auth.r.example/token?tenant=1&x=%20")
@@ -963,6 +979,15 @@ def test_a_login_in_trouble_is_tried_a_few_times() -> None:
         error = client.answer(LOGIN).error
     assert (kind(error), len(hub.posted)) == ("server-error", 4)
     assert error and error.is_temporary
+
+
+def test_a_login_that_a_limit_leaves_to_a_later_run() -> None:
+    """What a limit stops at the login is left to a later run, as it is anywhere else."""
+    hub = Hub()
+    with mocked(hub, credentials={"registry.r.example": SECRET}, limits=Limits(requests=0)) as client:
+        error = client.answer(LOGIN).error
+    assert isinstance(error, Postponed) and error.kind == "request-limit"
+    assert hub.posted == []
 
 
 def test_a_secret_may_be_the_token() -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from typing import TYPE_CHECKING
 
 import httpx
@@ -90,12 +90,7 @@ class Gate:
         def judge(reply: Reply) -> SourceError | None:
             return status_error(request, reply, None) if is_trouble(reply.status) or reply.status >= 500 else None
 
-        reply, error = await self._client.persist(self.origin, lambda: self._client.follow(request, url, None), judge)
-        if isinstance(error, Postponed):
-            raise error
-        if error or reply is None:
-            kind, status = (error.kind, error.status) if error else ("unreachable", None)
-            raise Final(str(error), kind=kind, status=status, is_temporary=kind != "tls") from error
+        reply = await self._reply(self.origin, lambda: self._client.follow(request, url, None), judge)
         is_ours = reply.status == 401 and origin_of(reply.url) == self.origin
         return parse_challenges(reply.headers.get_list("www-authenticate")) if is_ours else {}
 
@@ -141,18 +136,17 @@ class Gate:
         headers["content-type"] = "application/json"
         content = json.dumps({"identifier": credentials.username, "secret": credentials.password}).encode()
         request = Request(str(url), "POST", body_limit=MEBIBYTE)
-        reply, error = await self._client.persist(
-            self.origin,
-            # No redirects, as for token servers.
-            lambda: self._client.exchange("POST", url, headers, MEBIBYTE, content),
-            lambda reply: token_error(request, reply, credentials),
-        )
-        if error or reply is None:
-            error = error or SourceError("no reply", kind="unreachable")
-            final = Final(str(error), kind=error.kind, status=error.status, is_temporary=error.is_temporary)
+        try:
+            reply = await self._reply(
+                self.origin,
+                # No redirects, as for token servers.
+                lambda: self._client.exchange("POST", url, headers, MEBIBYTE, content),
+                lambda reply: token_error(request, reply, credentials),
+            )
+        except SourceError as error:
             if not error.is_temporary:
-                self._refusals[path] = final
-            raise final
+                self._refusals[path] = error
+            raise
         return read_token(reply, str(url), unless_told=_LOGIN_LASTS)
 
     async def _bearer(
@@ -170,19 +164,36 @@ class Gate:
                 headers["authorization"] = basic
         request = Request(str(url), method, body_limit=MEBIBYTE)
         named_by = None if url.host == self.origin[1] else self.origin[1]
-        reply, error = await self._client.persist(
-            origin_of(url),
-            # No redirects: a token server that sends us elsewhere would choose who sees the password.
-            lambda: self._client.exchange(
-                method, url, headers, MEBIBYTE, content, named_by=named_by, on_behalf_of=self.origin
-            ),
-            lambda reply: token_error(request, reply, credentials),
-        )
-        if error and error.kind == "redirect":  # a name that is an address in here: refused as that address would be
-            raise SourceError(str(error), kind="unauthorized", status=401)
-        if error or reply is None:
-            raise error or SourceError("no reply", kind="unreachable")
+        try:
+            reply = await self._reply(
+                origin_of(url),
+                # No redirects: a token server that sends us elsewhere would choose who sees the password.
+                lambda: self._client.exchange(
+                    method, url, headers, MEBIBYTE, content, named_by=named_by, on_behalf_of=self.origin
+                ),
+                lambda reply: token_error(request, reply, credentials),
+            )
+        except SourceError as error:
+            if error.kind == "redirect":  # a name that is an address in here: refused as that address would be
+                raise SourceError(str(error), kind="unauthorized", status=401) from error
+            raise
         return read_token(reply, str(url))
+
+    async def _reply(
+        self,
+        origin: Origin,
+        attempt: Callable[[], Awaitable[Reply]],
+        judge: Callable[[Reply], SourceError | None],
+    ) -> Reply:
+        """What *attempt* gets in the end. Raises what is not tried again for what was to be asked then: it was here."""
+        reply, error = await self._client.persist(origin, attempt, judge)
+        if error is None and reply is not None:
+            return reply
+        error = error or SourceError("no reply", kind="unreachable")
+        if isinstance(error, Postponed):
+            raise error
+        code, is_temporary = error.code, error.is_temporary
+        raise Final(str(error), kind=error.kind, status=error.status, code=code, is_temporary=is_temporary) from error
 
     def _realm(self, realm: str, credentials: Credentials | None) -> httpx.URL:
         """The token server's URL, if it may see what is sent there."""
