@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from datetime import UTC, datetime
+from traceback import extract_tb
 from urllib.parse import parse_qsl
 
 import httpx
@@ -684,6 +685,36 @@ def test_a_wrong_password_is_not_tried_for_every_item() -> None:
     with mocked(handler, credentials={"registry.r.example": SECRET}) as client:
         assert {kind(answer.error) for answer in client.fetch(items)} == {"unauthorized"}
     assert sorted(asked) == ["repository:a/b:pull", "repository:a/c:pull"]
+
+
+@pytest.mark.parametrize("status", [302, 400, 403])
+def test_a_token_that_is_not_for_everybody_is_asked_for_once(status: int) -> None:
+    """A token server that gives nobody one for a repository, as ghcr.io's with 403, is not asked for every item."""
+    asked: list[str] = []
+
+    def handler(request: httpx.Request) -> httpx.Response:
+        if request.url.path != "/token":
+            return Tokens()(request)
+        asked.append(request.url.params["scope"])
+        return httpx.Response(status)
+
+    items = [Request(f"{BASE}/v2/a/b/{n}", scope="repository:a/b:pull") for n in range(20)]
+    with mocked(handler) as client:
+        answers = list(client.fetch(items))
+    assert {kind(answer.error) for answer in answers} == {"denied" if status == 403 else "bad-response"}
+    assert len(asked) == 1
+
+
+def test_a_refusal_holds_on_to_nothing() -> None:
+    """One that is told for every item does not grow with each of them."""
+
+    def handler(request: httpx.Request) -> httpx.Response:
+        return httpx.Response(401) if request.url.path == "/token" else Tokens()(request)
+
+    with mocked(handler, credentials={"registry.r.example": SECRET}) as client:
+        answers = list(client.fetch(Request(f"{BASE}/v2/a/b/{n}", scope="repository:a/b:pull") for n in range(200)))
+    assert len(answers) == 200
+    assert all(answer.error and len(extract_tb(answer.error.__traceback__)) < 50 for answer in answers)
 
 
 def test_a_token_server_in_trouble_is_tried_a_few_times() -> None:

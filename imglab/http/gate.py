@@ -21,6 +21,7 @@ from imglab.pace import is_trouble
 if TYPE_CHECKING:
     from imglab.http.client import Client
 
+_REFUSALS = range(300, 404)  # statuses; a 404 may be that of a gateway whose server is being replaced
 _LOGIN_LASTS = 300.0  # seconds, half of what Docker Hub says in words
 
 
@@ -34,7 +35,7 @@ class Gate:
         self._ping: asyncio.Task[dict[str, dict[str, str]]] | None = None
         self._locks: dict[str, asyncio.Lock] = {}
         self._tokens: dict[str, tuple[str, float]] = {}  # header and when it ends
-        self._refusals: dict[str, SourceError] = {}  # of who we are: to be refused often locks an account
+        self._refusals: dict[str, SourceError] = {}  # which are not asked for again: that locks accounts
 
     def credentials(self, scope: str | None) -> Credentials | None:
         """Those of the repository that *scope* is about, else those of the whole registry."""
@@ -99,16 +100,7 @@ class Gate:
         if "bearer" in challenges:
             if credentials and credentials.kind == "registry-token":
                 return bearer_header(credentials.password, self.origin)
-            if scope in self._refusals:
-                raise self._refusals[scope]
-            try:
-                header, lasts = await self._bearer(scope, challenges["bearer"], credentials)
-            except SourceError as error:
-                if error.kind == "unauthorized":
-                    self._refusals[scope] = error
-                raise
-            self._tokens[scope] = header, self._client.clock.seconds() + lasts
-            return header
+            return await self._kept(scope, lambda: self._bearer(scope, challenges["bearer"], credentials))
         return basic_header(credentials) if "basic" in challenges else None
 
     async def _logged_in(self, login: Login, refused: str | None = None) -> str | None:
@@ -123,11 +115,21 @@ class Gate:
             current = self._current(login.path)
             if current and current != refused:
                 return current
-            if login.path in self._refusals:
-                raise self._refusals[login.path]
-            header, lasts = await self._exchanged(credentials, login.path)
-            self._tokens[login.path] = header, self._client.clock.seconds() + lasts
-            return header
+            path = login.path
+            return await self._kept(path, lambda: self._exchanged(credentials, path))
+
+    async def _kept(self, key: str, obtain: Callable[[], Awaitable[tuple[str, float]]]) -> str:
+        """The header that *obtain* gives, kept while it lasts; a refusal is kept as well, and raised from then on."""
+        if refusal := self._refusals.get(key):
+            raise refusal.with_traceback(None)  # else each item would leave its own in it, and keep itself alive
+        try:
+            header, lasts = await obtain()
+        except SourceError as error:
+            if error.kind == "unauthorized" or (error.status is not None and error.status in _REFUSALS):
+                self._refusals[key] = error
+            raise
+        self._tokens[key] = header, self._client.clock.seconds() + lasts
+        return header
 
     async def _exchanged(self, credentials: Credentials, path: str) -> tuple[str, float]:
         """The header made of the token that *path* gives for a name and its secret, and the seconds that it lasts."""
@@ -136,17 +138,12 @@ class Gate:
         headers["content-type"] = "application/json"
         content = json.dumps({"identifier": credentials.username, "secret": credentials.password}).encode()
         request = Request(str(url), "POST", body_limit=MEBIBYTE)
-        try:
-            reply = await self._reply(
-                self.origin,
-                # No redirects, as for token servers.
-                lambda: self._client.exchange("POST", url, headers, MEBIBYTE, content),
-                lambda reply: token_error(request, reply, credentials),
-            )
-        except SourceError as error:
-            if not error.is_temporary:
-                self._refusals[path] = error
-            raise
+        reply = await self._reply(
+            self.origin,
+            # No redirects, as for token servers.
+            lambda: self._client.exchange("POST", url, headers, MEBIBYTE, content),
+            lambda reply: token_error(request, reply, credentials),
+        )
         return read_token(reply, str(url), unless_told=_LOGIN_LASTS)
 
     async def _bearer(
