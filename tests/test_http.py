@@ -8,7 +8,7 @@ import json
 import logging
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import replace
 from datetime import UTC, datetime
 from traceback import extract_tb
@@ -369,6 +369,25 @@ def test_gzip_is_decoded_and_other_codings_refused(client: Client, server: Fault
     assert client.answer(Request(f"{server.url}/gzip", digest=sha256(b"hello"))).body == b"hello"
     assert kind(client.answer(Request(f"{server.url}/br")).error) == "bad-response"
     assert kind(client.answer(Request(f"{server.url}/twice")).error) == "bad-response"
+
+
+@pytest.mark.parametrize("length", [1, 7, 1000])
+def test_gzip_that_goes_on_after_its_end_is_no_body(length: int) -> None:
+    """Nothing is left out of a body without a word, in however many pieces it comes."""
+    sent = gzip.compress(b"hello") + gzip.compress(b" and more")
+
+    class Pieces(httpx.AsyncByteStream):
+        async def __aiter__(self) -> AsyncIterator[bytes]:
+            for start in range(0, len(sent), length):
+                yield sent[start : start + length]
+
+    def handler(request: httpx.Request) -> httpx.Response:
+        return httpx.Response(200, headers={"content-encoding": "gzip"}, stream=Pieces())
+
+    with mocked(handler, limits=Limits(tries=1)) as client:
+        answer = client.answer(Request("https://r.example/x"))
+    assert (kind(answer.error), answer.body) == ("bad-response", b"")
+    assert "goes on after its end" in str(answer.error)
 
 
 def test_unreachable_servers_are_named(client: Client) -> None:

@@ -31,7 +31,10 @@ class Gzip(Plain):
         if self._inflater.eof:
             raise self._wrong("goes on after its end")
         self._is_empty = False
-        return self._inflater.decompress(chunk, most)
+        piece = self._inflater.decompress(chunk, most)
+        if self._inflater.unused_data:
+            raise self._wrong("goes on after its end")
+        return piece
 
     def end(self) -> None:
         """Raises SourceError if the stream was cut off."""
