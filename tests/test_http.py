@@ -1114,6 +1114,7 @@ def test_secrets_are_not_shown() -> None:
     """Neither repr nor redacted URLs hold a secret."""
     assert not any("p4ssw0rd" in repr(credentials) for credentials in (SECRET, IDENTITY, TOKEN))
     assert redacted("https://user:pw@h.example/a?token=x#y") == "https://h.example/a"
+    assert redacted("https://user:p@w@h.example/a@b") == "https://h.example/a@b"
 
 
 # --- headers and pages -----------------------------------------------------------------------------------------------

@@ -11,7 +11,7 @@ Origin = tuple[str, str, int]  # scheme, host, port
 
 def redacted(url: str) -> str:
     """*url* without user, password, query and fragment, which may hold secrets."""
-    return re.sub(r"^(\w+://)[^/@?#]*@", r"\1", re.split(r"[?#]", url, maxsplit=1)[0])[:300]
+    return re.sub(r"^(\w+://)[^/?#]*@", r"\1", re.split(r"[?#]", url, maxsplit=1)[0])[:300]
 
 
 def origin_of(url: httpx.URL) -> Origin:
