@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import gzip
 import json
@@ -153,6 +154,24 @@ def test_requests_are_read_only_a_little_ahead() -> None:
         next(answers)
         assert taken[0] <= 16
         answers.close()
+
+
+def test_answers_end_with_the_client() -> None:
+    """Whoever holds on to them longer is told so, not left waiting; to let go of them is nothing."""
+    held = asyncio.Event()
+
+    async def handler(request: httpx.Request) -> httpx.Response:
+        if request.url.path != "/first":
+            await held.wait()
+        return httpx.Response(200)
+
+    requests = [Request(f"https://r.example/{name}") for name in ("first", "second")]
+    with Client(transport=httpx.MockTransport(handler)) as client:
+        waiting, dropped = client.fetch(requests), client.fetch(requests)
+        assert next(waiting).error is next(dropped).error is None
+    dropped.close()
+    with pytest.raises(RuntimeError, match="client is closed"):
+        next(waiting)
 
 
 @pytest.mark.parametrize(

@@ -138,13 +138,16 @@ class Client:
                         self._loop.call_soon_threadsafe(self._start, batch, answers, tasks)
                 if not in_flight:
                     return
+                if self._loop.is_closed():
+                    raise RuntimeError("the client is closed: what it did not answer will not be")
                 answer = answers.get()
                 in_flight -= 1
                 if isinstance(answer, BaseException):
                     raise answer
                 yield answer
         finally:
-            self._loop.call_soon_threadsafe(_cancel, tasks)
+            if not self._loop.is_closed():
+                self._loop.call_soon_threadsafe(_cancel, tasks)
 
     def answer(self, request: Request) -> Answer:
         """The answer to one request."""
