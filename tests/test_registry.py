@@ -632,6 +632,18 @@ def test_an_index_of_too_many_is_not_followed_for_ever(registry: Registry) -> No
     assert len(of(Config, records)) == 2
 
 
+def test_each_tag_that_is_fetched_may_lead_to_as_many(registry: Registry) -> None:
+    """The end of what is followed grows with what was asked for, whether HEAD or GET told where it points."""
+    for tag in ("first", "second"):
+        names = [sha256(f"{tag}{number}".encode()) for number in range(600)]
+        entries = [{"mediaType": oci.OCI_MANIFEST, "digest": name, "size": 1} for name in names]
+        registry.tag(tag, registry.index(*entries), "wide/app")
+        registry.override["HEAD", f"/v2/wide/app/manifests/{tag}"] = lambda request: httpx.Response(405)
+    records = snapshot(registry, "r.example/wide/app")
+    assert [row for row in of(Failure, records) if row.kind == "too-many"] == []
+    assert sum("sha256:" in path for _, path in registry.asked) == 1_200
+
+
 @pytest.mark.parametrize(("idle", "is_complete"), [(0, True), (10, True), (11, False)])
 def test_pages_that_tell_nothing_new_are_followed_for_a_while(registry: Registry, idle: int, is_complete: bool) -> None:
     """Pages may be empty (a registry that filters); many of them in a row lead nowhere."""

@@ -439,6 +439,7 @@ def _tag_document(state: _Pass, tag: _Tag, answer: Answer) -> Iterator[Record]:
     if state.known.children([digest]):
         _want(state, wanted)
         return
+    state.roots[tag.reference.repository] += 1
     state.seen.add(digest)
     yield from _document(state, wanted, answer)
 
