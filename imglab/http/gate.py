@@ -5,21 +5,20 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Awaitable, Callable, Mapping
-from typing import TYPE_CHECKING
 
 import httpx
 
 from imglab.connections import is_loopback
-from imglab.errors import Postponed, SourceError
+from imglab.errors import SourceError
 from imglab.http.challenges import parse_challenges
-from imglab.http.errors import Final, status_error, token_error
+from imglab.http.errors import status_error, token_error
 from imglab.http.hosts import Origin, is_kin, origin_of, origin_text, redacted
+from imglab.http.redirects import follow
+from imglab.http.retries import persist_for
 from imglab.http.tokens import basic_header, bearer_header, read_token, refresh_form, token_query
 from imglab.http.values import MEBIBYTE, USER_AGENT, Credentials, Login, Reply, Request
+from imglab.http.wire import Outgoing, Wire
 from imglab.pace import is_trouble
-
-if TYPE_CHECKING:
-    from imglab.http.client import Client
 
 _REFUSALS = range(300, 404)  # statuses; a 404 may be that of a gateway whose server is being replaced
 _LOGIN_LASTS = 300.0  # seconds, half of what Docker Hub says in words
@@ -28,9 +27,9 @@ _LOGIN_LASTS = 300.0  # seconds, half of what Docker Hub says in words
 class Gate:
     """What one origin wants to see before it answers: nothing, a name and password, or tokens by scope."""
 
-    def __init__(self, client: Client, origin: Origin, credentials: Mapping[str, Credentials]) -> None:
+    def __init__(self, wire: Wire, origin: Origin, credentials: Mapping[str, Credentials]) -> None:
         self.origin = origin
-        self._client = client
+        self._wire = wire
         self._credentials = credentials  # by repository; those of all repositories by an empty text
         self._ping: asyncio.Task[dict[str, dict[str, str]]] | None = None
         self._locks: dict[str, asyncio.Lock] = {}
@@ -74,7 +73,7 @@ class Gate:
 
     def _current(self, scope: str) -> str | None:
         header, ends = self._tokens.get(scope, (None, 0.0))
-        return header if header and self._client.clock.seconds() < ends else None
+        return header if header and self._wire.clock.seconds() < ends else None
 
     async def _challenges(self) -> dict[str, dict[str, str]]:
         """What the origin asks for at `/v2/`, asked once: an origin that is down is not tried for every item."""
@@ -85,13 +84,12 @@ class Gate:
         return await asyncio.shield(self._ping)
 
     async def _pinged(self) -> dict[str, dict[str, str]]:
-        url = httpx.URL(f"{origin_text(self.origin)}/v2/")
-        request = Request(str(url), body_limit=MEBIBYTE)
+        request = Request(f"{origin_text(self.origin)}/v2/", body_limit=MEBIBYTE)
 
         def judge(reply: Reply) -> SourceError | None:
             return status_error(request, reply, None) if is_trouble(reply.status) or reply.status >= 500 else None
 
-        reply = await self._reply(self.origin, lambda: self._client.follow(request, url, None), judge)
+        reply = await persist_for(self._wire, self.origin, lambda: follow(self._wire, request, None), judge)
         is_ours = reply.status == 401 and origin_of(reply.url) == self.origin
         return parse_challenges(reply.headers.get_list("www-authenticate")) if is_ours else {}
 
@@ -128,7 +126,7 @@ class Gate:
             if error.kind == "unauthorized" or (error.status is not None and error.status in _REFUSALS):
                 self._refusals[key] = error
             raise
-        self._tokens[key] = header, self._client.clock.seconds() + lasts
+        self._tokens[key] = header, self._wire.clock.seconds() + lasts
         return header
 
     async def _exchanged(self, credentials: Credentials, path: str) -> tuple[str, float]:
@@ -138,10 +136,11 @@ class Gate:
         headers["content-type"] = "application/json"
         content = json.dumps({"identifier": credentials.username, "secret": credentials.password}).encode()
         request = Request(str(url), "POST", body_limit=MEBIBYTE)
-        reply = await self._reply(
+        reply = await persist_for(
+            self._wire,
             self.origin,
             # No redirects, as for token servers.
-            lambda: self._client.exchange("POST", url, headers, MEBIBYTE, content),
+            lambda: self._wire.exchange(Outgoing("POST", url, headers, MEBIBYTE, content)),
             lambda reply: token_error(request, reply, credentials),
         )
         return read_token(reply, str(url), unless_told=_LOGIN_LASTS)
@@ -162,11 +161,12 @@ class Gate:
         request = Request(str(url), method, body_limit=MEBIBYTE)
         named_by = None if url.host == self.origin[1] else self.origin[1]
         try:
-            reply = await self._reply(
+            reply = await persist_for(
+                self._wire,
                 origin_of(url),
                 # No redirects: a token server that sends us elsewhere would choose who sees the password.
-                lambda: self._client.exchange(
-                    method, url, headers, MEBIBYTE, content, named_by=named_by, on_behalf_of=self.origin
+                lambda: self._wire.exchange(
+                    Outgoing(method, url, headers, MEBIBYTE, content, named_by=named_by, on_behalf_of=self.origin)
                 ),
                 lambda reply: token_error(request, reply, credentials),
             )
@@ -175,22 +175,6 @@ class Gate:
                 raise SourceError(str(error), kind="unauthorized", status=401) from error
             raise
         return read_token(reply, str(url))
-
-    async def _reply(
-        self,
-        origin: Origin,
-        attempt: Callable[[], Awaitable[Reply]],
-        judge: Callable[[Reply], SourceError | None],
-    ) -> Reply:
-        """What *attempt* gets in the end. Raises what is not tried again for what was to be asked then: it was here."""
-        reply, error = await self._client.persist(origin, attempt, judge)
-        if error is None and reply is not None:
-            return reply
-        error = error or SourceError("no reply", kind="unreachable")
-        if isinstance(error, Postponed):
-            raise error
-        code, is_temporary = error.code, error.is_temporary
-        raise Final(str(error), kind=error.kind, status=error.status, code=code, is_temporary=is_temporary) from error
 
     def _realm(self, realm: str, credentials: Credentials | None) -> httpx.URL:
         """The token server's URL, if it may see what is sent there."""
@@ -204,7 +188,7 @@ class Gate:
         is_same = origin_of(url) == self.origin
         is_near = is_loopback(url.host) and is_loopback(self.origin[1])
         is_clear = url.scheme == "http" and not (self.origin[0] == "http" and url.host == self.origin[1])
-        is_inside = not self._client.reach(self.origin[1]).may_name(self._client.reach(url.host))
+        is_inside = not self._wire.reach(self.origin[1]).may_name(self._wire.reach(url.host))
         if not is_same and not is_near and (is_clear or is_inside):
             text = f"{host} sends its logins to {redacted(realm)}, which is not safe: nothing was sent there"
             raise SourceError(text, kind="unauthorized", status=401)
