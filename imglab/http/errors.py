@@ -37,8 +37,11 @@ def judge(request: Request, reply: Reply, credentials: Credentials | None) -> So
     if not 200 <= reply.status < 300:
         is_ours = origin_of(reply.url) == origin_of(httpx.URL(request.url))
         return status_error(request, reply, credentials, are_refused=is_ours and _are_refused(credentials, reply))
-    if request.method == "HEAD":
-        return None
+    return None if request.method == "HEAD" else _mismatch(request, reply)
+
+
+def _mismatch(request: Request, reply: Reply) -> SourceError | None:
+    """That the body is not what was announced, if so: its length is looked at before its digest."""
     what = f"{request.method} {redacted(request.url)}"
     if request.size is not None and len(reply.body) != request.size:
         text = f"{what}: {len(reply.body):,} bytes came, {request.size:,} were announced"
@@ -65,6 +68,7 @@ def _are_refused(credentials: Credentials | None, reply: Reply) -> bool:
 def status_error(
     request: Request, reply: Reply, credentials: Credentials | None, *, are_refused: bool = False
 ) -> SourceError:
+    """What a status says of *request* and of what its sender may do; *are_refused*: the credentials themselves."""
     kind = _KINDS.get(reply.status, "server-error" if reply.status >= 500 else "bad-response")
     code = _registry_code(reply.body)
     text = f"{request.method} {redacted(request.url)}: {reply.status}{f' {code}' if code else ''} ({kind})"
@@ -83,6 +87,7 @@ def status_error(
 
 
 def _registry_code(body: bytes) -> str | None:
+    """The first of the registry's own error codes; None where that is no plain word."""
     try:
         code = json.loads(body[:MEBIBYTE])["errors"][0]["code"]
     except (ValueError, LookupError, TypeError, RecursionError):
@@ -99,6 +104,7 @@ def _wrong(credentials: Credentials) -> str:
 
 
 def token_error(request: Request, reply: Reply, credentials: Credentials | None) -> SourceError | None:
+    """What is wrong with *reply* as that of a token server or login, which *credentials* were shown to."""
     if reply.status == 200:
         return None
     if credentials is None:
@@ -141,7 +147,7 @@ def translated(error: Exception, what: str) -> SourceError:
         reason = next(filter(None, told), "no TLS there")
         text = f"{what}: no secure connection ({reason}); check the name, or give its authority with --ca-cert"
         return SourceError(text, kind="tls")
-    if any(isinstance(cause, TimeoutError) for cause in causes) or type(error) in {httpx.ReadTimeout}:
+    if any(isinstance(cause, TimeoutError) for cause in causes) or isinstance(error, httpx.ReadTimeout):
         return SourceError(f"{what}: no answer in time; run again later", kind="timeout", is_temporary=True)
     if isinstance(error, httpx.TransportError | OSError):
         text = f"{what}: unreachable ({_brief(causes)}); check the name, the port and the network"
@@ -151,6 +157,7 @@ def translated(error: Exception, what: str) -> SourceError:
 
 
 def _causes(error: BaseException | None) -> Iterator[BaseException]:
+    """*error* and what led to it, the last first, as far as anybody wants to know."""
     for _ in range(10):
         if error is None:
             return
@@ -159,6 +166,7 @@ def _causes(error: BaseException | None) -> Iterator[BaseException]:
 
 
 def _brief(causes: list[BaseException]) -> str:
+    """The system's reason in its words, else the library's."""
     system = next((cause for cause in causes if isinstance(cause, OSError) and cause.strerror), None)
     # asyncio says "Connect call failed" in place of the system's words; failing names have numbers below zero.
     number = (system.errno or 0) if system else 0

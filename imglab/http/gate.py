@@ -3,20 +3,19 @@
 from __future__ import annotations
 
 import asyncio
-import json
 from collections.abc import Awaitable, Callable, Mapping
 
 import httpx
 
-from imglab.connections import is_loopback
 from imglab.errors import SourceError
 from imglab.http.challenges import parse_challenges
 from imglab.http.errors import status_error, token_error
-from imglab.http.hosts import Origin, is_kin, origin_of, origin_text, redacted
+from imglab.http.hosts import Origin, origin_of, origin_text
+from imglab.http.realms import token_server
 from imglab.http.redirects import follow
 from imglab.http.retries import persist_for
-from imglab.http.tokens import basic_header, bearer_header, read_token, refresh_form, token_query
-from imglab.http.values import MEBIBYTE, USER_AGENT, Credentials, Login, Reply, Request
+from imglab.http.tokens import basic_header, bearer_header, login_request, read_token, token_request
+from imglab.http.values import MEBIBYTE, Credentials, Login, Reply, Request
 from imglab.http.wire import Outgoing, Wire
 from imglab.pace import is_trouble
 
@@ -71,8 +70,9 @@ class Gate:
             self._tokens.pop(key, None)
             return await self._obtain(key, challenges)
 
-    def _current(self, scope: str) -> str | None:
-        header, ends = self._tokens.get(scope, (None, 0.0))
+    def _current(self, key: str) -> str | None:
+        """The header kept for *key*, a scope or the path of a login; None if it is over."""
+        header, ends = self._tokens.get(key, (None, 0.0))
         return header if header and self._wire.clock.seconds() < ends else None
 
     async def _challenges(self) -> dict[str, dict[str, str]]:
@@ -84,6 +84,7 @@ class Gate:
         return await asyncio.shield(self._ping)
 
     async def _pinged(self) -> dict[str, dict[str, str]]:
+        """The challenges at `/v2/`; none where it opens, or where another server answers in its place."""
         request = Request(f"{origin_text(self.origin)}/v2/", body_limit=MEBIBYTE)
 
         def judge(reply: Reply) -> SourceError | None:
@@ -94,11 +95,12 @@ class Gate:
         return parse_challenges(reply.headers.get_list("www-authenticate")) if is_ours else {}
 
     async def _obtain(self, scope: str, challenges: dict[str, dict[str, str]]) -> str | None:
+        """The header that *challenges* ask for; None if these credentials do not answer them."""
         credentials = self.credentials(scope)
         if "bearer" in challenges:
             if credentials and credentials.kind == "registry-token":
                 return bearer_header(credentials.password, self.origin)
-            return await self._kept(scope, lambda: self._bearer(scope, challenges["bearer"], credentials))
+            return await self._kept(scope, lambda: self._registry_token(scope, challenges["bearer"], credentials))
         return basic_header(credentials) if "basic" in challenges else None
 
     async def _logged_in(self, login: Login, refused: str | None = None) -> str | None:
@@ -114,7 +116,7 @@ class Gate:
             if current and current != refused:
                 return current
             path = login.path
-            return await self._kept(path, lambda: self._exchanged(credentials, path))
+            return await self._kept(path, lambda: self._login_token(credentials, path))
 
     async def _kept(self, key: str, obtain: Callable[[], Awaitable[tuple[str, float]]]) -> str:
         """The header that *obtain* gives, kept while it lasts; a refusal is kept as well, and raised from then on."""
@@ -129,74 +131,30 @@ class Gate:
         self._tokens[key] = header, self._wire.clock.seconds() + lasts
         return header
 
-    async def _exchanged(self, credentials: Credentials, path: str) -> tuple[str, float]:
+    async def _login_token(self, credentials: Credentials, path: str) -> tuple[str, float]:
         """The header made of the token that *path* gives for a name and its secret, and the seconds that it lasts."""
-        url = httpx.URL(f"{origin_text(self.origin)}{path}")
-        headers = {"user-agent": USER_AGENT, "accept": "application/json", "accept-encoding": "identity"}
-        headers["content-type"] = "application/json"
-        content = json.dumps({"identifier": credentials.username, "secret": credentials.password}).encode()
-        request = Request(str(url), "POST", body_limit=MEBIBYTE)
-        reply = await persist_for(
-            self._wire,
-            self.origin,
-            # No redirects, as for token servers.
-            lambda: self._wire.exchange(Outgoing("POST", url, headers, MEBIBYTE, content)),
-            lambda reply: token_error(request, reply, credentials),
-        )
-        return read_token(reply, str(url), unless_told=_LOGIN_LASTS)
+        outgoing = login_request(httpx.URL(f"{origin_text(self.origin)}{path}"), credentials)
+        return read_token(await self._given(outgoing, credentials), unless_told=_LOGIN_LASTS)
 
-    async def _bearer(
+    async def _registry_token(
         self, scope: str, challenge: Mapping[str, str], credentials: Credentials | None
     ) -> tuple[str, float]:
-        url = self._realm(challenge.get("realm", ""), credentials)
-        headers = {"user-agent": USER_AGENT, "accept": "application/json", "accept-encoding": "identity"}
-        method, content = "GET", None
-        if credentials and credentials.kind == "identity-token":
-            method, content = "POST", refresh_form(scope, challenge, credentials)
-            headers["content-type"] = "application/x-www-form-urlencoded"
-        else:
-            url = url.copy_with(query=token_query(url, scope, challenge))
-            if basic := basic_header(credentials):
-                headers["authorization"] = basic
-        request = Request(str(url), method, body_limit=MEBIBYTE)
-        named_by = None if url.host == self.origin[1] else self.origin[1]
+        """The header made of the token that a challenge leads to, and the seconds that it lasts."""
+        url = token_server(challenge.get("realm", ""), self.origin, credentials, self._wire.reach)
+        outgoing = token_request(url, scope, challenge, credentials, self.origin)
         try:
-            reply = await persist_for(
-                self._wire,
-                origin_of(url),
-                # No redirects: a token server that sends us elsewhere would choose who sees the password.
-                lambda: self._wire.exchange(
-                    Outgoing(method, url, headers, MEBIBYTE, content, named_by=named_by, on_behalf_of=self.origin)
-                ),
-                lambda reply: token_error(request, reply, credentials),
-            )
+            return read_token(await self._given(outgoing, credentials))
         except SourceError as error:
             if error.kind == "redirect":  # a name that is an address in here: refused as that address would be
                 raise SourceError(str(error), kind="unauthorized", status=401) from error
             raise
-        return read_token(reply, str(url))
 
-    def _realm(self, realm: str, credentials: Credentials | None) -> httpx.URL:
-        """The token server's URL, if it may see what is sent there."""
-        host = f"{self.origin[1]}:{self.origin[2]}"
-        try:
-            url = httpx.URL(realm)
-        except (httpx.InvalidURL, TypeError):
-            url = httpx.URL("")
-        if url.scheme not in {"http", "https"} or not url.host or url.userinfo:
-            raise SourceError(f"{host} names no usable token server", kind="bad-response", status=401)
-        is_same = origin_of(url) == self.origin
-        is_near = is_loopback(url.host) and is_loopback(self.origin[1])
-        is_clear = url.scheme == "http" and not (self.origin[0] == "http" and url.host == self.origin[1])
-        is_inside = not self._wire.reach(self.origin[1]).may_name(self._wire.reach(url.host))
-        if not is_same and not is_near and (is_clear or is_inside):
-            text = f"{host} sends its logins to {redacted(realm)}, which is not safe: nothing was sent there"
-            raise SourceError(text, kind="unauthorized", status=401)
-        if credentials and not (is_same or is_near or is_kin(self.origin[1], url.host)):
-            advice = "set REGISTRY_AUTH_FILE=/dev/null" if credentials.found_in else "leave out --username"
-            text = (
-                f"{host} sends its logins to {redacted(realm)}, a host that does not belong to it: the password was "
-                f"not sent; to ask without it, {advice}"
-            )
-            raise SourceError(text, kind="unauthorized", status=401)
-        return url
+    async def _given(self, outgoing: Outgoing, credentials: Credentials | None) -> Reply:
+        """What gives a token. No redirects: a server that sends us elsewhere would choose who sees the password."""
+        request = Request(str(outgoing.url), outgoing.method)
+        return await persist_for(
+            self._wire,
+            origin_of(outgoing.url),
+            lambda: self._wire.exchange(outgoing),
+            lambda reply: token_error(request, reply, credentials),
+        )

@@ -7,6 +7,7 @@ import re
 import httpx
 
 Origin = tuple[str, str, int]  # scheme, host, port
+_PORTS = {"https": 443, "http": 80}
 
 
 def redacted(url: str) -> str:
@@ -15,19 +16,24 @@ def redacted(url: str) -> str:
 
 
 def origin_of(url: httpx.URL) -> Origin:
-    return url.scheme, url.host, url.port or {"https": 443, "http": 80}.get(url.scheme, 0)
+    """The server of *url*, with the port that goes without saying."""
+    return url.scheme, url.host, url.port or _PORTS.get(url.scheme, 0)
 
 
 def origin_text(origin: Origin) -> str:
+    """The address of the server, to which a path can be added."""
     scheme, host, port = origin
-    return f"{scheme}://{f'[{host}]' if ':' in host else host}:{port}"
+    return f"{scheme}://{_bracketed(host)}:{port}"
 
 
 def host_text(origin: Origin) -> str:
     """The server as people write it: without a port that goes without saying."""
     scheme, host, port = origin
-    name = f"[{host}]" if ":" in host else host
-    return name if port == {"https": 443, "http": 80}.get(scheme) else f"{name}:{port}"
+    return _bracketed(host) if port == _PORTS.get(scheme) else f"{_bracketed(host)}:{port}"
+
+
+def _bracketed(host: str) -> str:
+    return f"[{host}]" if ":" in host else host
 
 
 def is_kin(registry: str, host: str) -> bool:
