@@ -15,10 +15,11 @@ finds what is held and goes on from there.
 
 from __future__ import annotations
 
+from imglab.sources.referrers import Fetcher
 from imglab.sources.registry.levels import DOCUMENT_LIMIT
 from imglab.sources.registry.listing import PAGE_LENGTH, parse_tags
 from imglab.sources.registry.passes import collect, documents, list_tags
-from imglab.sources.registry.state import Choice, Counts, Fetcher, Known, Named, Progress
+from imglab.sources.registry.state import Choice, Counts, Known, Named, Progress
 from imglab.sources.registry.target import Target
 
 __all__ = [

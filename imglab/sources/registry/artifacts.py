@@ -11,7 +11,7 @@ from imglab.records import Record, TagObservation
 from imglab.sources.referrers import Lists, ask, fallback_tag
 from imglab.sources.registry.levels import levels, want
 from imglab.sources.registry.state import Attached, Pass, Tag, Wanted, failure
-from imglab.sources.registry.tags import gets, heads
+from imglab.sources.registry.tags import looked_up
 
 
 def artifacts(state: Pass) -> Iterator[Record]:
@@ -26,9 +26,7 @@ def artifacts(state: Pass) -> Iterator[Record]:
     for one in state.attached.values():
         missing = found.missing.get(one.repository, ())
         yield from _artifact_tags(state, one, subjects[one.repository], missing, tags)
-    unclear: list[Tag] = []
-    yield from heads(state, tags, unclear)
-    yield from gets(state, unclear)
+    yield from looked_up(state, tags)
     yield from levels(state)
 
 

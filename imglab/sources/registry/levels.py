@@ -20,6 +20,7 @@ _DEEPEST = 8  # indexes within indexes; two are real
 
 
 def want(state: Pass, wanted: Wanted) -> None:
+    """Have a document looked at in the next level, unless it was already, or too many are."""
     if wanted.child.digest in state.seen:
         return
     repository = wanted.repository.repository
@@ -34,6 +35,7 @@ def want(state: Pass, wanted: Wanted) -> None:
 
 
 def levels(state: Pass) -> Iterator[Record]:
+    """All that is wanted and, level by level, what it names."""
     while state.next:
         level, state.next = state.next, []
         yield from _level(state, level)

@@ -10,6 +10,7 @@ from functools import partial
 from imglab.http import Client
 from imglab.oci import Child, Platform, Reference
 from imglab.records import Record, TagObservation
+from imglab.sources.referrers import Fetcher
 from imglab.sources.registry.artifacts import artifacts
 from imglab.sources.registry.levels import chosen_for, levels, want
 from imglab.sources.registry.listing import listings, with_named
@@ -17,7 +18,6 @@ from imglab.sources.registry.state import (
     Attached,
     Choice,
     Counts,
-    Fetcher,
     Known,
     NothingKnown,
     Pass,
@@ -27,7 +27,7 @@ from imglab.sources.registry.state import (
     note_root,
     rests,
 )
-from imglab.sources.registry.tags import gets, heads
+from imglab.sources.registry.tags import looked_up
 from imglab.sources.registry.target import Target
 
 
@@ -50,24 +50,29 @@ def collect(
     chosen = partial(chosen_for, frozenset(map(str, platforms)))
     state = Pass(client, known, now, chosen, progress, counts or Counts(), client.limits.pages)
     targets = list(targets)
-    for target in targets:
-        if target.referrers:
-            repository = replace(target.reference, tag=None, digest=None)
-            state.attached.setdefault(repository.repository, Attached(repository))
+    state.attached |= _attached(targets)
     tags = {target.reference: Tag(target.reference, False) for target in targets if target.reference.tag}
     listed: list[Tag] = []
     yield from listings(state, with_named(targets), listed)
     tags |= {tag.reference: tag for tag in listed}
+    _want_digests(state, targets)
+    yield from looked_up(state, [tag for tag in tags.values() if not tag.reference.digest])
+    yield from levels(state)
+    yield from artifacts(state)
+    yield from rests(state)
+
+
+def _attached(targets: Iterable[Target]) -> dict[str, Attached]:
+    """By repository, where artifacts are wanted: nothing is known of them yet."""
+    repositories = [replace(target.reference, tag=None, digest=None) for target in targets if target.referrers]
+    return {repository.repository: Attached(repository) for repository in repositories}
+
+
+def _want_digests(state: Pass, targets: Iterable[Target]) -> None:
     for target in targets:
         if target.reference.digest:
             note_root(state, target.reference, target.reference.digest)
             want(state, Wanted(target.reference, Child(target.reference.digest), False))
-    unclear: list[Tag] = []
-    yield from heads(state, [tag for tag in tags.values() if not tag.reference.digest], unclear)
-    yield from gets(state, unclear)
-    yield from levels(state)
-    yield from artifacts(state)
-    yield from rests(state)
 
 
 def documents(

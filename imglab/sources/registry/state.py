@@ -4,32 +4,21 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Callable, Collection, Container, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Container, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Protocol
 
 from imglab.errors import ParseError, Postponed, SourceError
-from imglab.http import Answer, Request
+from imglab.http import Answer
 from imglab.oci import Child, Reference
 from imglab.records import Failure, Record
+from imglab.sources.referrers import Fetcher
 
 _MEDIA_TYPE = re.compile(r"[\w!#$&^.+-]{1,127}/[\w!#$&^.+-]{1,127}", re.ASCII)  # RFC 6838 section 4.2
 _PLURALS = {"tag": "tags", "document": "documents", "list of tags": "lists of tags"}
 # Of these, one failure stands for a whole repository if nothing of it ever answered.
 _OF_REPOSITORY = frozenset({"unreachable", "tls", "unauthorized", "denied"})
-
-
-class Fetcher(Protocol):
-    """What answers requests for documents: registries through `http.Client`, or an archive."""
-
-    def base_url(self, registry: str) -> str:
-        """Where the API of *registry* is."""
-        ...
-
-    def fetch(self, requests: Iterable[Request]) -> Iterator[Answer]:
-        """The answers, as they arrive."""
-        ...
 
 
 class Known(Protocol):
@@ -133,32 +122,41 @@ class Rest:
 
 
 class NothingKnown:
+    """A journal that holds nothing."""
+
     def children(self, digests: Collection[str]) -> Mapping[str, Sequence[Named]]:
+        """None of them."""
         return {}
 
     def subjects(self, digests: Collection[str]) -> Mapping[str, Sequence[str]]:
+        """None of them."""
         return {}
 
 
 def note_root(state: Pass, reference: Reference, digest: str) -> None:
+    """Remember that a tag points at *digest*, or that it was asked for, where what is attached to it is wanted."""
     if attached := state.attached.get(reference.repository):
         attached.roots[digest] = None
 
 
 def base(state: Pass, reference: Reference) -> str:
+    """The address that all documents of a repository begin with."""
     return f"{state.client.base_url(reference.registry)}/v2/{reference.path}"
 
 
 def scope(reference: Reference) -> str:
+    """What a token must allow."""
     return f"repository:{reference.path}:pull"
 
 
 def content_type(answer: Answer) -> str | None:
+    """The type that an answer states, in lower case and without parameters; None where that is none."""
     stated = answer.headers.get("content-type", "").partition(";")[0].strip().lower()
     return stated if _MEDIA_TYPE.fullmatch(stated) else None
 
 
 def reached(state: Pass, repository: str) -> None:
+    """Count *repository* as one that answered, once."""
     if repository not in state.reached:
         state.reached.add(repository)
         state.counts.repositories += 1
@@ -184,6 +182,7 @@ def failure(state: Pass, repository: str, locator: str, error: SourceError | Par
 
 
 def put_off(state: Pass, repository: str, locator: str, error: Postponed) -> None:
+    """Count what is left to a later run; `rests` tells it."""
     what = "document" if "@" in locator else "list of tags" if locator == repository else "tag"
     state.postponed.setdefault((repository.partition("/")[0], error.kind), Rest(error)).counts[what] += 1
 

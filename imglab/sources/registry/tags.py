@@ -13,7 +13,14 @@ from imglab.sources.registry.levels import ACCEPT, DOCUMENT_LIMIT, read_document
 from imglab.sources.registry.state import Pass, Tag, Wanted, base, content_type, failure, note_root, reached, scope
 
 
-def heads(state: Pass, tags: Sequence[Tag], unclear: list[Tag]) -> Iterator[Record]:
+def looked_up(state: Pass, tags: Sequence[Tag]) -> Iterator[Record]:
+    """Where each tag points, or that it is not there; what it points at is wanted, unless it came with it."""
+    unclear: list[Tag] = []
+    yield from _heads(state, tags, unclear)
+    yield from _gets(state, unclear)
+
+
+def _heads(state: Pass, tags: Sequence[Tag], unclear: list[Tag]) -> Iterator[Record]:
     """Where each tag points; *unclear* receives those for which HEAD says too little."""
     requests = (_tag_request(state, tag, "HEAD") for tag in tags)
     for done, answer in enumerate(state.client.fetch(requests), 1):
@@ -35,7 +42,7 @@ def heads(state: Pass, tags: Sequence[Tag], unclear: list[Tag]) -> Iterator[Reco
             yield from _unanswered(state, tag, answer.error)
 
 
-def gets(state: Pass, tags: Sequence[Tag]) -> Iterator[Record]:
+def _gets(state: Pass, tags: Sequence[Tag]) -> Iterator[Record]:
     """Where tags point, by their documents: those not stored yet are taken at once."""
     requests = (_tag_request(state, tag, "GET") for tag in tags)
     for answer in state.client.fetch(requests):
