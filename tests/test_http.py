@@ -635,6 +635,7 @@ def test_password_goes_to_the_registrys_own_token_server() -> None:
         "https://[::]/token",
         "https://user:x@auth.r.example/token",
         "ftp://auth.r.example/token",
+        "https://xn--/token",
         "token",
         "",
     ],

@@ -35,11 +35,12 @@ def token_server(
 
 
 def _web_address(realm: str) -> httpx.URL | None:
+    """*realm* as a URL; None where it is none, or names no server, or a user beside it."""
     try:
         url = httpx.URL(realm)
-    except httpx.InvalidURL:
+        is_usable = url.scheme in {"http", "https"} and url.host and not url.userinfo
+    except (httpx.InvalidURL, ValueError):  # the latter from `host`, where it is no word of IDNA
         return None
-    is_usable = url.scheme in {"http", "https"} and url.host and not url.userinfo
     return url if is_usable else None
 
 
