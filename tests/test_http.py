@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import gzip
 import json
 import logging
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import replace
 from datetime import UTC, datetime
+from traceback import extract_tb
 from urllib.parse import parse_qsl
 
 import httpx
@@ -19,7 +21,7 @@ from faulty import Faulty, cut, endless, faulty_server, reply, reset, sha256
 from hypothesis import given
 from hypothesis import strategies as st
 
-from imglab.errors import SourceError, UsageError
+from imglab.errors import Postponed, SourceError, UsageError
 from imglab.http import (
     USER_AGENT,
     Client,
@@ -154,6 +156,24 @@ def test_requests_are_read_only_a_little_ahead() -> None:
         answers.close()
 
 
+def test_answers_end_with_the_client() -> None:
+    """Whoever holds on to them longer is told so, not left waiting; to let go of them is nothing."""
+    held = asyncio.Event()
+
+    async def handler(request: httpx.Request) -> httpx.Response:
+        if request.url.path != "/first":
+            await held.wait()
+        return httpx.Response(200)
+
+    requests = [Request(f"https://r.example/{name}") for name in ("first", "second")]
+    with Client(transport=httpx.MockTransport(handler)) as client:
+        waiting, dropped = client.fetch(requests), client.fetch(requests)
+        assert next(waiting).error is next(dropped).error is None
+    dropped.close()
+    with pytest.raises(RuntimeError, match="client is closed"):
+        next(waiting)
+
+
 @pytest.mark.parametrize(
     ("behaviours", "tries"),
     [
@@ -248,6 +268,26 @@ def test_a_wait_beyond_all_calendars_is_refused_too(client: Client, server: Faul
     assert kind(error) == "rate-limited" and "the end of time" in str(error)
 
 
+@pytest.mark.parametrize(
+    "value",
+    [
+        "Thu, 01 Jan 2026 12:00:07 +9999999999999999999",
+        "Thu, 01 Jan 99999999999999999999 12:00:07 GMT",
+        "Thu, 01 Jan 2026 99999999999999999999:00:07 GMT",
+        "Thu, 45 Jan 2026 12:00:07 GMT",
+        "-7",
+        "7.5",
+        "soon",
+        "",
+    ],
+)
+def test_a_wait_that_is_no_time_is_not_waited_for(client: Client, server: Faulty, sleeps: Sleeps, value: str) -> None:
+    """What cannot be read as seconds or a date, in calendars or in numbers, leaves the usual pause."""
+    server.on("/x", reply(429, retry_after=value), reply(200))
+    assert client.answer(Request(f"{server.url}/x")).error is None
+    assert sleeps.slept == [0.5]
+
+
 @pytest.mark.parametrize(("resets", "slept"), [(7, 7.5), (-7, 0.5)])
 def test_the_reset_of_a_rate_limit_is_waited_for(
     client: Client, server: Faulty, sleeps: Sleeps, resets: int, slept: float
@@ -279,6 +319,15 @@ def test_wrong_bytes_are_tried_once_more(client: Client, server: Faulty) -> None
     answer = client.answer(Request(f"{server.url}/x", digest=sha256(b"good")))
     assert (kind(answer.error), len(server.seen)) == ("digest-mismatch", 2)
     assert answer.error and not answer.error.is_temporary
+
+
+@pytest.mark.parametrize("status", [401, 403, 404])
+def test_a_refusal_after_wrong_bytes_is_final(client: Client, server: Faulty, status: int) -> None:
+    """That bytes were damaged once is no reason to ask again for what is then refused."""
+    server.on("/x", reply(200, b"evil"), reply(status))
+    error = client.answer(Request(f"{server.url}/x", digest=sha256(b"good"))).error
+    assert error is not None
+    assert (error.status, len(server.seen)) == (status, 2)
 
 
 def test_size_is_checked_before_the_digest(client: Client, server: Faulty) -> None:
@@ -339,6 +388,25 @@ def test_gzip_is_decoded_and_other_codings_refused(client: Client, server: Fault
     assert client.answer(Request(f"{server.url}/gzip", digest=sha256(b"hello"))).body == b"hello"
     assert kind(client.answer(Request(f"{server.url}/br")).error) == "bad-response"
     assert kind(client.answer(Request(f"{server.url}/twice")).error) == "bad-response"
+
+
+@pytest.mark.parametrize("length", [1, 7, 1000])
+def test_gzip_that_goes_on_after_its_end_is_no_body(length: int) -> None:
+    """Nothing is left out of a body without a word, in however many pieces it comes."""
+    sent = gzip.compress(b"hello") + gzip.compress(b" and more")
+
+    class Pieces(httpx.AsyncByteStream):
+        async def __aiter__(self) -> AsyncIterator[bytes]:
+            for start in range(0, len(sent), length):
+                yield sent[start : start + length]
+
+    def handler(request: httpx.Request) -> httpx.Response:
+        return httpx.Response(200, headers={"content-encoding": "gzip"}, stream=Pieces())
+
+    with mocked(handler, limits=Limits(tries=1)) as client:
+        answer = client.answer(Request("https://r.example/x"))
+    assert (kind(answer.error), answer.body) == ("bad-response", b"")
+    assert "goes on after its end" in str(answer.error)
 
 
 def test_unreachable_servers_are_named(client: Client) -> None:
@@ -567,6 +635,7 @@ def test_password_goes_to_the_registrys_own_token_server() -> None:
         "https://[::]/token",
         "https://user:x@auth.r.example/token",
         "ftp://auth.r.example/token",
+        "https://xn--/token",
         "token",
         "",
     ],
@@ -614,6 +683,21 @@ def test_a_token_that_is_none(body: bytes) -> None:
         assert kind(client.answer(Request(f"{BASE}/v2/a/b/x", scope="s")).error) == "bad-response"
 
 
+@pytest.mark.parametrize("status", [400, 404, 405, 501])
+def test_a_token_server_that_is_not_there_is_no_missing_item(status: int) -> None:
+    """Its 404 is an error of the answer, and not the status of what the token was for."""
+
+    def handler(request: httpx.Request) -> httpx.Response:
+        return httpx.Response(status) if request.url.path == "/token" else Tokens()(request)
+
+    with mocked(handler) as client:
+        answer = client.answer(Request(f"{BASE}/v2/a/b/x", scope="s"))
+    assert answer.error is not None
+    assert (answer.status, answer.error.status) == (None, status)
+    assert "auth.r.example/token" in str(answer.error)
+    assert "repository, tag or digest" not in str(answer.error)
+
+
 def test_wrong_password_is_told() -> None:
     """The token server's 401 is about the password, and says so without showing it."""
 
@@ -640,6 +724,52 @@ def test_a_wrong_password_is_not_tried_for_every_item() -> None:
     with mocked(handler, credentials={"registry.r.example": SECRET}) as client:
         assert {kind(answer.error) for answer in client.fetch(items)} == {"unauthorized"}
     assert sorted(asked) == ["repository:a/b:pull", "repository:a/c:pull"]
+
+
+@pytest.mark.parametrize("status", [302, 400, 403])
+def test_a_token_that_is_not_for_everybody_is_asked_for_once(status: int) -> None:
+    """A token server that gives nobody one for a repository, as ghcr.io's with 403, is not asked for every item."""
+    asked: list[str] = []
+
+    def handler(request: httpx.Request) -> httpx.Response:
+        if request.url.path != "/token":
+            return Tokens()(request)
+        asked.append(request.url.params["scope"])
+        return httpx.Response(status)
+
+    items = [Request(f"{BASE}/v2/a/b/{n}", scope="repository:a/b:pull") for n in range(20)]
+    with mocked(handler) as client:
+        answers = list(client.fetch(items))
+    assert {kind(answer.error) for answer in answers} == {"denied" if status == 403 else "bad-response"}
+    assert len(asked) == 1
+
+
+def test_a_refusal_holds_on_to_nothing() -> None:
+    """One that is told for every item does not grow with each of them."""
+
+    def handler(request: httpx.Request) -> httpx.Response:
+        return httpx.Response(401) if request.url.path == "/token" else Tokens()(request)
+
+    with mocked(handler, credentials={"registry.r.example": SECRET}) as client:
+        answers = list(client.fetch(Request(f"{BASE}/v2/a/b/{n}", scope="repository:a/b:pull") for n in range(200)))
+    assert len(answers) == 200
+    assert all(answer.error and len(extract_tb(answer.error.__traceback__)) < 50 for answer in answers)
+
+
+def test_a_token_server_in_trouble_is_tried_a_few_times() -> None:
+    """One that is down ends the item after its own tries: these are not made again for each try of the item."""
+    asked: list[str] = []
+
+    def handler(request: httpx.Request) -> httpx.Response:
+        if request.url.path != "/token":
+            return Tokens()(request)
+        asked.append(request.url.path)
+        return httpx.Response(503)
+
+    with mocked(handler) as client:
+        error = client.answer(Request(f"{BASE}/v2/a/b/x", scope="s")).error
+    assert (kind(error), len(asked)) == ("server-error", 4)
+    assert error and error.is_temporary
 
 
 def test_scope_and_service_are_texts_of_a_query() -> None:
@@ -921,6 +1051,15 @@ def test_a_login_in_trouble_is_tried_a_few_times() -> None:
     assert error and error.is_temporary
 
 
+def test_a_login_that_a_limit_leaves_to_a_later_run() -> None:
+    """What a limit stops at the login is left to a later run, as it is anywhere else."""
+    hub = Hub()
+    with mocked(hub, credentials={"registry.r.example": SECRET}, limits=Limits(requests=0)) as client:
+        error = client.answer(LOGIN).error
+    assert isinstance(error, Postponed) and error.kind == "request-limit"
+    assert hub.posted == []
+
+
 def test_a_secret_may_be_the_token() -> None:
     """It is sent as it is; one that cannot be a token is not sent, and not shown."""
     request = Request(f"{BASE}/tags", login=Login(username="user"))
@@ -995,6 +1134,7 @@ def test_secrets_are_not_shown() -> None:
     """Neither repr nor redacted URLs hold a secret."""
     assert not any("p4ssw0rd" in repr(credentials) for credentials in (SECRET, IDENTITY, TOKEN))
     assert redacted("https://user:pw@h.example/a?token=x#y") == "https://h.example/a"
+    assert redacted("https://user:p@w@h.example/a@b") == "https://h.example/a@b"
 
 
 # --- headers and pages -----------------------------------------------------------------------------------------------

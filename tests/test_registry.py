@@ -337,6 +337,19 @@ def test_absent_and_vanished_tags(registry: Registry) -> None:
     assert len(of(Config, records)) == 3
 
 
+def test_a_missing_token_server_makes_no_tag_vanish(registry: Registry) -> None:
+    """Tags of a complete listing are there, though no token can be had any more by the time that they are asked for."""
+    header = 'Bearer realm="https://r.example/token",service="r"'
+    refused = httpx.Response(401, headers={"www-authenticate": header})
+    registry.override["GET", "/token"] = lambda request: httpx.Response(404)
+    for name in registry.tags["team/app"]:
+        registry.override["HEAD", f"/v2/team/app/manifests/{name}"] = lambda request: refused
+    records = snapshot(registry, "r.example/team/app")
+    assert [tag.tag for tag in of(TagObservation, records) if tag.is_absent] == []
+    assert len(of(TagObservation, records)) == len(registry.tags["team/app"])
+    assert {kind for kind, _ in failures(records)} == {"bad-response"}
+
+
 def test_missing_repository_is_a_failure(registry: Registry) -> None:
     """A repository that is not there says nothing about tags."""
     for text in ("r.example/no/such", "r.example/no/such:x"):
@@ -617,6 +630,18 @@ def test_an_index_of_too_many_is_not_followed_for_ever(registry: Registry) -> No
     assert [row.message.partition(" left")[0] for row in rest] == ["r.example: 29,000 documents"]
     assert sum("hostile" in path and "sha256:0" in path for _, path in registry.asked) == 1_000
     assert len(of(Config, records)) == 2
+
+
+def test_each_tag_that_is_fetched_may_lead_to_as_many(registry: Registry) -> None:
+    """The end of what is followed grows with what was asked for, whether HEAD or GET told where it points."""
+    for tag in ("first", "second"):
+        names = [sha256(f"{tag}{number}".encode()) for number in range(600)]
+        entries = [{"mediaType": oci.OCI_MANIFEST, "digest": name, "size": 1} for name in names]
+        registry.tag(tag, registry.index(*entries), "wide/app")
+        registry.override["HEAD", f"/v2/wide/app/manifests/{tag}"] = lambda request: httpx.Response(405)
+    records = snapshot(registry, "r.example/wide/app")
+    assert [row for row in of(Failure, records) if row.kind == "too-many"] == []
+    assert sum("sha256:" in path for _, path in registry.asked) == 1_200
 
 
 @pytest.mark.parametrize(("idle", "is_complete"), [(0, True), (10, True), (11, False)])
