@@ -834,9 +834,11 @@ class _Gzip(_Plain):
         return self._inflater.decompress(chunk, most)
 
     def end(self) -> None:
-        """Raises SourceError if the stream was cut off."""
+        """Raises SourceError if the stream was cut off, or something stands behind it."""
         if not (self._inflater.eof or self._is_empty):
             raise self._wrong("ends too early")
+        if self._inflater.unused_data:
+            raise self._wrong("goes on after its end")
 
     def _wrong(self, words: str) -> SourceError:
         return SourceError(f"{self._what}: the gzip of the body {words}", kind="bad-response", is_temporary=True)

@@ -168,7 +168,9 @@ BROKEN = {
     "a gzip that is cut off": (zipped(gzip.compress(bytes(5_000))[:-9]), "bad-response"),
     "a gzip that is none": (zipped(b"\x1f\x8b\x08garbage" * 9), "bad-response"),
     "a gzip bomb": (zipped(gzip.compress(bytes(50_000_000))), "too-large"),
-    "two gzips": (zipped(gzip.compress(b"a") + gzip.compress(b"b")), None),
+    "two gzips": (zipped(gzip.compress(b"a") + gzip.compress(b"b")), "bad-response"),
+    "bytes behind a gzip": (zipped(gzip.compress(b"a") + b"b"), "bad-response"),
+    "a chunk behind a gzip": (GZIP_CHUNKS + chunk(gzip.compress(b"a")) + chunk(b"b") + b"0\r\n\r\n", "bad-response"),
     "a gzip in a gzip": (zipped(NESTED), None),
     "a gzip of nothing": (zipped(b""), None),
 }
