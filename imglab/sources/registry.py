@@ -37,7 +37,6 @@ DOCUMENT_LIMIT = 8 * MEBIBYTE
 PAGE_LENGTH = 1000  # ECR refuses more
 _BATCH = 1000
 # No end of a hostile registry's: what is more than these is no registry's that was ever seen.
-_MOST_TAGS = 1_000_000  # of a repository
 _MOST_IDLE_PAGES = 10  # in a row, without a tag that was not listed before
 _MOST_BELOW = 1_000  # documents that a tag or digest leads to, over all that a repository is asked for
 _DEEPEST = 8  # indexes within indexes; two are real
@@ -173,6 +172,7 @@ class _Pass:
     progress: Progress
     counts: Counts
     most_pages: int = 0
+    most_tags: int = 0
     held: Container[str] = frozenset()  # documents that are read for what they name, and not told again
     reached: set[str] = field(default_factory=set)  # repositories that answered
     down: set[str] = field(default_factory=set)
@@ -210,7 +210,7 @@ def collect(
     filled while records are taken.
     """
     chosen = partial(_chosen, frozenset(map(str, platforms)))
-    state = _Pass(client, known, now, chosen, progress, counts or Counts(), client.limits.pages)
+    state = _Pass(client, known, now, chosen, progress, counts or Counts(), client.limits.pages, client.limits.tags)
     targets = list(targets)
     for target in targets:
         if target.referrers:
@@ -263,7 +263,16 @@ def list_tags(
 
     *listed* receives the tags that are asked for.
     """
-    state = _Pass(client, _NothingKnown(), now, list, lambda what, done, total: None, Counts(), client.limits.pages)
+    state = _Pass(
+        client,
+        _NothingKnown(),
+        now,
+        list,
+        lambda what, done, total: None,
+        Counts(),
+        client.limits.pages,
+        client.limits.tags,
+    )
     tags: list[_Tag] = []
     yield from _listings(state, targets, tags)
     for tag in tags:
@@ -301,12 +310,12 @@ class _Listed:
     pages: set[str] = field(default_factory=set)
     idle: int = 0  # pages in a row that told nothing new
 
-    def take(self, tags: Iterable[str]) -> None:
-        """Add the tags of a page. Raises SourceError if there are too many, or none that are new for too long."""
+    def take(self, tags: Iterable[str], most: int) -> None:
+        """Add the tags of a page. Raises SourceError if all are more than *most*, or none are new for too long."""
         before = len(self.tags)
         self.tags.update(dict.fromkeys(tags))
         self.idle = 0 if len(self.tags) > before else self.idle + 1
-        if self.idle > _MOST_IDLE_PAGES or len(self.tags) > _MOST_TAGS:
+        if self.idle > _MOST_IDLE_PAGES or len(self.tags) > most:
             raise SourceError(f"{self.reference}: its pages do not end", kind="bad-response")
 
     def wanted(self) -> set[str]:
@@ -353,7 +362,7 @@ def _listing_page(state: _Pass, answer: Answer, tags: list[_Tag], following: lis
         if answer.error:
             raise answer.error
         _reached(state, repository)
-        listed.take(parse_tags(answer.body, source=repository))
+        listed.take(parse_tags(answer.body, source=repository), state.most_tags)
         request = next_page(answer, listed.pages, state.most_pages)
     except (SourceError, ParseError) as error:
         yield from _failure(state, repository, repository, error)
