@@ -267,6 +267,19 @@ def test_tags_that_point_at_lists(digest: str, tag: str) -> None:
     assert oci.is_tag(tag)
 
 
+def test_a_tag_that_should_point_at_a_list_and_does_not(made: Made) -> None:
+    """What stands there in its place, an image or nothing that can be read, is told as it is and refers to nothing."""
+    image, other = made.image("amd64"), made.image("arm64")
+    made.index([image, other], "1.0")
+    made.image("s390x", fallback_tag(image["digest"]))
+    made.put([1], oci.OCI_INDEX, fallback_tag(other["digest"]))
+    records = snapshot(made, ":1.0")
+    assert artifacts(records) == {}
+    assert sorted(row.architecture for row in of(Config, records)) == ["amd64", "arm64", "s390x"]
+    lost = made.tags[fallback_tag(other["digest"])]
+    assert [(row.kind, row.locator) for row in of(Failure, records)] == [("bad-document", f"{made.repository}@{lost}")]
+
+
 PAGE_FOR_PEOPLE = reply(200, b"<html>", content_type="text/html")
 
 
