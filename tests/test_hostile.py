@@ -199,7 +199,7 @@ def test_words_beside_a_status_are_not_read() -> None:
 
 NASTY: tuple[object, ...] = (
     "\ud800",  # half a character: JSON can write it, no table can hold it
-    '=cmd()\x1b[2J\r\n"`|<img src=x onerror=alert(1)>${7*7}{{7*7}}\u202e',
+    "=cmd()\x1b[2J\r\n\"`|'; drop table image; --<img src=x onerror=alert(1)>${7*7}{{7*7}}\u202e",
     "../../../../etc/passwd",
     "x" * 100_000,
     10**400,

@@ -122,13 +122,13 @@ def test_one_bad_item_does_not_end_the_batch(client: Client, server: Faulty) -> 
 def test_concurrency_is_bounded_and_used() -> None:
     """Never more requests at a time than asked for, and as many as that."""
     with faulty_server() as server:
-        lock, now, most = threading.Lock(), [0], [0]
+        lock, now, most, together = threading.Lock(), [0], [0], threading.Barrier(4)
 
         def slow(handler: object) -> None:
             with lock:
                 now[0] += 1
                 most[0] = max(most[0], now[0])
-            time.sleep(0.02)
+            together.wait(30)  # for as many as there may be
             with lock:
                 now[0] -= 1
             reply(200, b"x")(handler)  # type: ignore[arg-type]
@@ -491,21 +491,23 @@ def test_a_ping_that_leads_elsewhere_names_no_token_server(server: Faulty, other
         "https://169.254.169.254/x",
         "https://10.0.0.1/x",
         "https://[::1]/",
+        "https://r.example:port/",
         "",
+        None,
     ],
 )
-def test_bad_redirects_are_refused(target: str) -> None:
-    """No downgrade, no other schemes, no internal addresses, no circles."""
+def test_bad_redirects_are_refused(target: str | None) -> None:
+    """No downgrade, no other schemes, no internal addresses, no circles; and one that leads nowhere is none."""
     asked: list[str] = []
 
     def handler(request: httpx.Request) -> httpx.Response:
         asked.append(str(request.url))
-        return httpx.Response(302, headers={"location": target} if target else {"location": "/x"})
+        return httpx.Response(302, headers={} if target is None else {"location": target or "/x"})
 
     with mocked(handler) as client:
         assert kind(client.answer(Request("https://r.example/x")).error) == "redirect"
     assert set(asked) == {"https://r.example/x"}
-    assert len(asked) == (1 if target else 6)
+    assert len(asked) == (6 if target == "" else 1)
 
 
 def test_who_comes_between_leads_no_further_than_itself() -> None:
@@ -520,6 +522,24 @@ def test_who_comes_between_leads_no_further_than_itself() -> None:
     with mocked(handler) as client:
         assert kind(client.answer(Request("http://127.0.0.1:5000/x")).error) == "redirect"
     assert asked == ["127.0.0.1", "93.184.216.34"]
+
+
+def test_a_way_back_does_not_vouch_for_who_was_between() -> None:
+    """One outside may lead back to a registry in here, but not by a redirect of that one further inside."""
+    leads = {
+        "http://127.0.0.1:5000/x": "http://93.184.216.34/",
+        "http://93.184.216.34/": "http://127.0.0.1:5000/open?to=10.0.0.1",
+        "http://127.0.0.1:5000/open?to=10.0.0.1": "http://10.0.0.1/",
+    }
+    asked: list[str] = []
+
+    def handler(request: httpx.Request) -> httpx.Response:
+        asked.append(str(request.url))
+        return httpx.Response(302, headers={"location": leads[asked[-1]]})
+
+    with mocked(handler) as client:
+        assert kind(client.answer(Request("http://127.0.0.1:5000/x")).error) == "redirect"
+    assert asked == list(leads)
 
 
 # --- tokens ----------------------------------------------------------------------------------------------------------
@@ -765,6 +785,44 @@ def test_whose_token_server_it_is(registry: str, realm: str, is_own: bool) -> No
     basic = "Basic " + base64.b64encode(b"user:p4ssw0rd").decode()
     assert asked == ([(realm, basic)] if is_own else [])
     assert kind(error) == (None if is_own else "unauthorized")
+
+
+@pytest.mark.parametrize(
+    "realm",
+    [
+        "http://auth.r.example/token",
+        "http://registry.r.example/token",
+        "https://169.254.169.254/token",
+        "https://[fe80::1]/token",
+        "https://10.0.0.1/token",
+        "https://[::ffff:10.0.0.1]/token",
+        "https://127.0.0.1/token",
+        "https://localhost/token",
+        "https://0.0.0.0/token",
+        "https://[::]/token",
+    ],
+)
+def test_nobody_is_sent_inside_for_a_token(realm: str) -> None:
+    """Without a password there is nothing to lose outside, but a registry gets no request to where it cannot reach."""
+    asked: list[str] = []
+
+    def handler(request: httpx.Request) -> httpx.Response:
+        asked.append(f"{request.url.scheme}://{request.url.host}")
+        return Tokens(realm)(request)
+
+    with mocked(handler) as client:
+        error = client.answer(Request(f"{BASE}/v2/a/b/x", scope="repository:a/b:pull")).error
+    assert kind(error) == "unauthorized" and "not safe: nothing was sent there" in str(error)
+    assert set(asked) == {BASE}
+
+
+def test_without_a_password_any_host_may_give_tokens() -> None:
+    """A realm on another host is how the protocol works; it sees who asks for what, and nothing else."""
+    tokens = Tokens("https://tokens.example/token")
+    with mocked(tokens, credentials={"other.example": SECRET}) as client:
+        assert client.answer(Request(f"{BASE}/v2/a/b/x", scope="repository:a/b:pull")).error is None
+    (asked,) = tokens.asked
+    assert asked.url.host == "tokens.example" and "authorization" not in asked.headers
 
 
 @pytest.mark.parametrize("credentials", [SECRET, IDENTITY])
@@ -1155,7 +1213,13 @@ def test_a_dead_registry_is_pinged_once(sleeps: Sleeps) -> None:
 
 
 @pytest.mark.parametrize(
-    "realm", ["http://registry.r.example:81/token", "http://127.0.0.1:5001/token", "http://10.0.0.1/token"]
+    "realm",
+    [
+        "http://registry.r.example:81/token",
+        "http://auth.r.example/token",
+        "http://127.0.0.1:5001/token",
+        "http://10.0.0.1/token",
+    ],
 )
 def test_a_token_server_in_the_clear(realm: str) -> None:
     """Where the registry itself is in the clear, so may be one on the same host; no other, and none after TLS."""

@@ -177,7 +177,11 @@ def steps(store: Store) -> list[tuple[object, ...]]:
     ("lines", "sizes", "source", "expected"),
     [
         ([("ADD x", False), ("CMD y", True), ("RUN z", False)], [3, 4], "stated", ["ADD x", "RUN z"]),
+        ([("ADD x", False), ("RUN z", False)], [3, 3], "stated", ["ADD x", "RUN z"]),
         ([("ADD x", False), ("RUN z", False)], [3], None, [None]),
+        ([("ADD x", False)], [3, 4], None, [None, None]),
+        ([("ADD x", False), ("CMD y", False), ("RUN z", False)], [3, 4], None, [None, None]),
+        ([("ADD x", False), ("CMD y", False), ("RUN z", True)], [3, 4, 5], None, [None, None, None]),
         ([("ADD x", None), ("CMD y", None), ("RUN z", None)], [3, 4], "instruction", ["ADD x", "RUN z"]),
         ([("ADD x", None), ("WORKDIR y", None), ("RUN z", None)], [3, 4], "instruction", ["ADD x", "RUN z"]),
         (

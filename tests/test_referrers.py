@@ -296,6 +296,7 @@ def test_without_lists_a_tag_points_at_one(made: Made, answer: Behaviour) -> Non
     assert artifacts(records) == {signature["digest"]: (SIGNATURE, index["digest"])}
     assert set(made.asked("referrers")) == {index["digest"]}
     tried = made.asked("manifests", "HEAD")
+    assert made.asked("manifests").count(fallback_tag(one["digest"])) == 0
     assert sorted(set(tried)) == sorted(["1.0", *(fallback_tag(item["digest"]) for item in (index, one, two))])
     assert {row.tag: row.digest for row in of(TagObservation, records)} == made.tags
     assert of(Failure, records) == [] and len(of(Config, records)) == 2
