@@ -244,8 +244,11 @@ def test_pages_of_lists() -> None:
     (child,) = parse_referrers(json.dumps({"manifests": entries}).encode(), source="x", media_type=oci.OCI_INDEX)
     assert (child.digest, child.size) == (digest, 3)
     assert not parse_referrers(b'{"manifests": []}', source="x", media_type=oci.OCI_INDEX)
-    with pytest.raises(ParseError):
-        parse_referrers(b'{"manifests": 1}', source="x", media_type=oci.OCI_INDEX)
+    image = b'{"config": {"digest": "sha256:' + b"a" * 64 + b'"}, "layers": []}'
+    others = ((b'{"manifests": 1}', oci.OCI_INDEX), (image, oci.OCI_INDEX), (image, None), (b"{}", None))
+    for body, media_type in others:
+        with pytest.raises(ParseError):
+            parse_referrers(body, source="x", media_type=media_type)
 
 
 # --- tags ------------------------------------------------------------------------------------------------------------
