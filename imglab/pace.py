@@ -52,6 +52,7 @@ class Limits:
     answer_seconds: float | None = None  # with all that an answer takes: tokens, redirects, tries
     redirects: int = 5
     pages: int = 10_000
+    tags: int = 1_000_000  # of a repository; no registry was ever seen to list more
     patience: int = (
         20  # failures of a server, less a fifth of its answers: then no more second tries; at twice, the end
     )

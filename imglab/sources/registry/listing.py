@@ -17,7 +17,6 @@ from imglab.sources.tag_choice import TagChoice, is_artifact_tag
 
 PAGE_LENGTH = 1000  # ECR refuses more
 # No end of a hostile registry's: what is more than these is no registry's that was ever seen.
-_MOST_TAGS = 1_000_000  # of a repository
 _MOST_IDLE_PAGES = 10  # in a row, without a tag that was not listed before
 
 
@@ -42,12 +41,12 @@ class _Listed:
     pages: set[str] = field(default_factory=set)
     idle: int = 0  # pages in a row that told nothing new
 
-    def take(self, tags: Iterable[str]) -> None:
-        """Add the tags of a page. Raises SourceError if there are too many, or none that are new for too long."""
+    def take(self, tags: Iterable[str], most: int) -> None:
+        """Add the tags of a page. Raises SourceError if all are more than *most*, or none are new for too long."""
         before = len(self.tags)
         self.tags.update(dict.fromkeys(tags))
         self.idle = 0 if len(self.tags) > before else self.idle + 1
-        if self.idle > _MOST_IDLE_PAGES or len(self.tags) > _MOST_TAGS:
+        if self.idle > _MOST_IDLE_PAGES or len(self.tags) > most:
             raise SourceError(f"{self.reference}: its pages do not end", kind="bad-response")
 
     def wanted(self) -> set[str]:
@@ -94,7 +93,7 @@ def _listing_page(state: Pass, answer: Answer, tags: list[Tag], following: list[
         if answer.error:
             raise answer.error
         reached(state, repository)
-        listed.take(parse_tags(answer.body, source=repository))
+        listed.take(parse_tags(answer.body, source=repository), state.most_tags)
         request = next_page(answer, listed.pages, state.most_pages)
     except (SourceError, ParseError) as error:
         yield from failure(state, repository, repository, error)

@@ -48,7 +48,7 @@ def collect(
     filled while records are taken.
     """
     chosen = partial(chosen_for, frozenset(map(str, platforms)))
-    state = Pass(client, known, now, chosen, progress, counts or Counts(), client.limits.pages)
+    state = Pass(client, known, now, chosen, progress, counts or Counts(), client.limits.pages, client.limits.tags)
     targets = list(targets)
     state.attached |= _attached(targets)
     tags = {target.reference: Tag(target.reference, False) for target in targets if target.reference.tag}
@@ -103,7 +103,8 @@ def list_tags(
 
     *listed* receives the tags that are asked for.
     """
-    state = Pass(client, NothingKnown(), now, list, lambda what, done, total: None, Counts(), client.limits.pages)
+    limits, untold = client.limits, Counts()
+    state = Pass(client, NothingKnown(), now, list, lambda *progress: None, untold, limits.pages, limits.tags)
     tags: list[Tag] = []
     yield from listings(state, targets, tags)
     for tag in tags:

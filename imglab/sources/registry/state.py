@@ -101,6 +101,7 @@ class Pass:
     progress: Progress
     counts: Counts
     most_pages: int = 0
+    most_tags: int = 0
     held: Container[str] = frozenset()  # documents that are read for what they name, and not told again
     reached: set[str] = field(default_factory=set)  # repositories that answered
     down: set[str] = field(default_factory=set)
