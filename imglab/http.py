@@ -142,7 +142,8 @@ class Exchange:
 class _Reply:
     url: httpx.URL
     status: int
-    headers: httpx.Headers
+    headers: httpx.Headers  # slow to look into, but knows which stood there twice
+    told: Mapping[str, str]  # the same, names in lower case
     body: bytes
 
 
@@ -311,13 +312,14 @@ class Client:
             answers.put(error)
 
     async def _answer(self, request: Request) -> Answer:
-        origin = _origin(httpx.URL(request.url))
+        url = httpx.URL(request.url)
+        origin = _origin(url)
         credentials = self._gate(origin).credentials(request.scope)
         try:
             async with asyncio.timeout(self.limits.answer_seconds):
                 reply, error = await self.persist(
                     origin,
-                    lambda: self._attempt(request),
+                    lambda: self._attempt(request, url),
                     lambda reply: _judge(request, reply, credentials),
                     is_pull=request.is_pull,
                 )
@@ -326,7 +328,7 @@ class Client:
             reply, error = None, SourceError(text, kind="timeout", is_temporary=True)
         if reply is None:
             return Answer(request, error.status if error else None, {}, b"", error)
-        return Answer(request, reply.status, dict(reply.headers), reply.body, error)
+        return Answer(request, reply.status, reply.told, reply.body, error)
 
     async def persist(
         self,
@@ -351,14 +353,13 @@ class Client:
         return reply, _ended(pace, error, is_pull)
 
     def _pause(self, count: int, reply: _Reply | None) -> float:
-        asked = asked_wait(reply.status, reply.headers, self.clock.now()) if reply else None
+        asked = asked_wait(reply.status, reply.told, self.clock.now()) if reply else None
         most = min(self.limits.longest_backoff_seconds, self.limits.backoff_seconds * 2.0 ** (count - 1))
         spread: float = 0.5 + self.clock.jitter() / 2
         return min(asked or 0.0, self.limits.longest_wait_seconds) + most * spread
 
-    async def _attempt(self, request: Request) -> _Reply:
+    async def _attempt(self, request: Request, url: httpx.URL) -> _Reply:
         """One try: with the token that is at hand, and once more with a new one if that is refused."""
-        url = httpx.URL(request.url)
         gate = self._gate(_origin(url))
         header = await gate.header(request)
         reply = await self.follow(request, url, header)
@@ -443,36 +444,36 @@ class Client:
                 pace.failed(error)
                 self._watch(Exchange(method, str(url), error.status, {}, b"", self.clock.seconds() - sent_at, error))
                 raise
-            pace.heard(reply.status, reply.headers, reply.body, turn=turn, is_pull=is_pull)
+            pace.heard(reply.status, reply.told, reply.body, turn=turn, is_pull=is_pull)
             lasted = self.clock.seconds() - sent_at
-        self._watch(Exchange(method, str(url), reply.status, dict(reply.headers), reply.body, lasted))
+        self._watch(Exchange(method, str(url), reply.status, reply.told, reply.body, lasted))
         self._heed(reply)
         return reply
 
     async def _sent(
         self, request: httpx.Request, limit: int, named_by: str | None, context: ssl.SSLContext | None
     ) -> _Reply:
-        what = f"{request.method} {redacted(str(request.url))}"
         transport = self._transport or self._connections.transport(named_by, context)
         try:
             async with asyncio.timeout(self.limits.request_seconds):
                 response = await transport.handle_async_request(request)
                 try:
-                    body = await self._read(response, limit, what) if request.method != "HEAD" else b""
+                    told = dict(response.headers.items())
+                    body = await self._read(response, told, limit, request) if request.method != "HEAD" else b""
                 finally:
                     await response.aclose()
         except SourceError:
             raise
         except TimeoutError:
-            text = f"{what}: not finished after {self.limits.request_seconds:g} s"
+            text = f"{_named(request)}: not finished after {self.limits.request_seconds:g} s"
             raise _Final(text, kind="timeout", is_temporary=True) from None
         except Exception as error:  # aiohttp's own exceptions come through httpx's transport as they are
-            raise _translated(error, what) from error
-        return _Reply(request.url, response.status_code, response.headers, body)
+            raise _translated(error, _named(request)) from error
+        return _Reply(request.url, response.status_code, response.headers, told, body)
 
     def _heed(self, reply: _Reply) -> None:
         """Say once what a server warns of (distribution-spec, "Warnings"); nothing else comes of it."""
-        for value in reply.headers.get_list("warning"):
+        for value in reply.headers.get_list("warning") if "warning" in reply.told else ():
             if (match := _WARNING.fullmatch(value.strip())) and len(self._warnings) < _MOST_WARNINGS:
                 words = re.sub(r"\\(.)", r"\1", match[1])[:300]
                 text = f"{_host(_origin(reply.url))} warns: {''.join(c if c.isprintable() else '?' for c in words)}"
@@ -496,14 +497,14 @@ class Client:
             raise SourceError(f"{what}: a redirect to an internal address", kind="redirect", status=reply.status)
         return url.copy_with(username="", password="") if url.userinfo else url
 
-    async def _read(self, response: httpx.Response, limit: int, what: str) -> bytes:
+    async def _read(
+        self, response: httpx.Response, told: Mapping[str, str], limit: int, request: httpx.Request
+    ) -> bytes:
         """The decoded body; decoding is done here because httpx would decode a bomb before it could be counted."""
-        text = f"{what}: the body is larger than the {limit:,} bytes that are taken"
-        too_large = SourceError(text, kind="too-large", status=response.status_code)
-        length = response.headers.get("content-length", "")
+        length = told.get("content-length", "")
         if length.isdecimal() and int(length[:20]) > limit:
-            raise too_large
-        decoder = _decoder(response.headers.get("content-encoding", ""), what)
+            raise _too_large(request, response, limit)
+        decoder = _decoder(told.get("content-encoding", ""), request)
         body, received = bytearray(), 0
         assert isinstance(response.stream, httpx.AsyncByteStream)  # noqa: S101 - transports of asyncio give no other
         async for chunk in response.stream:
@@ -512,7 +513,7 @@ class Client:
             self.received_bytes += len(piece)
             body += piece
             if len(body) > limit or received > limit + _CODING_COSTS:
-                raise too_large
+                raise _too_large(request, response, limit)
         decoder.end()
         return bytes(body)
 
@@ -777,6 +778,11 @@ def redacted(url: str) -> str:
     return re.sub(r"^(\w+://)[^/@?#]*@", r"\1", re.split(r"[?#]", url, maxsplit=1)[0])[:300]
 
 
+def _named(request: Request | httpx.Request) -> str:
+    """What was asked for, as errors say it."""
+    return f"{request.method} {redacted(str(request.url))}"
+
+
 def _origin(url: httpx.URL) -> Origin:
     return url.scheme, url.host, url.port or {"https": 443, "http": 80}.get(url.scheme, 0)
 
@@ -842,14 +848,20 @@ class _Gzip(_Plain):
         return SourceError(f"{self._what}: the gzip of the body {words}", kind="bad-response", is_temporary=True)
 
 
-def _decoder(coding: str, what: str) -> _Plain:
+def _decoder(coding: str, request: httpx.Request) -> _Plain:
     """What makes the body of received chunks. Raises SourceError for a coding that was not asked for."""
     coding = coding.strip().lower()
     if coding in {"", "identity"}:
         return _Plain()
     if coding not in {"gzip", "x-gzip"}:
-        raise SourceError(f"{what}: the body is coded as {coding[:40]!r}, which was not asked for", kind="bad-response")
-    return _Gzip(what)
+        text = f"{_named(request)}: the body is coded as {coding[:40]!r}, which was not asked for"
+        raise SourceError(text, kind="bad-response")
+    return _Gzip(_named(request))
+
+
+def _too_large(request: httpx.Request, response: httpx.Response, limit: int) -> SourceError:
+    text = f"{_named(request)}: the body is larger than the {limit:,} bytes that are taken"
+    return SourceError(text, kind="too-large", status=response.status_code)
 
 
 def _judge(request: Request, reply: _Reply, credentials: Credentials | None) -> SourceError | None:
@@ -859,9 +871,8 @@ def _judge(request: Request, reply: _Reply, credentials: Credentials | None) -> 
         return _status_error(request, reply, credentials, are_refused=is_ours and _are_refused(credentials, reply))
     if request.method == "HEAD":
         return None
-    what = f"{request.method} {redacted(request.url)}"
     if request.size is not None and len(reply.body) != request.size:
-        text = f"{what}: {len(reply.body):,} bytes came, {request.size:,} were announced"
+        text = f"{_named(request)}: {len(reply.body):,} bytes came, {request.size:,} were announced"
         return SourceError(text, kind="digest-mismatch", status=reply.status)
     algorithm, _, expected = (request.digest or "").partition(":")
     if algorithm not in {"sha256", "sha512"}:
@@ -869,7 +880,8 @@ def _judge(request: Request, reply: _Reply, credentials: Credentials | None) -> 
     signed = request.payload(reply.body) if request.payload else reply.body
     if hashlib.new(algorithm, signed).hexdigest() == expected:
         return None
-    return SourceError(f"{what}: the bytes do not match their digest", kind="digest-mismatch", status=reply.status)
+    text = f"{_named(request)}: the bytes do not match their digest"
+    return SourceError(text, kind="digest-mismatch", status=reply.status)
 
 
 _KINDS = {401: "unauthorized", 403: "denied", 404: "not-found", 408: "timeout", 429: "rate-limited"}
