@@ -176,7 +176,7 @@ class Client:
             reply, error = None, SourceError(text, kind="timeout", is_temporary=True)
         if reply is None:
             return Answer(request, None, {}, b"", error)
-        return Answer(request, reply.status, dict(reply.headers), reply.body, error)
+        return Answer(request, reply.status, reply.told, reply.body, error)
 
     async def _attempt(self, request: Request, gate: Gate) -> Reply:
         """One try: with the token that is at hand, and once more with a new one if that is refused."""

@@ -67,7 +67,7 @@ def _may_pass(error: SourceError, mismatches: int) -> bool:
 def _pause(wire: Wire, count: int, reply: Reply | None) -> float:
     """The seconds before another try, after so many."""
     limits, clock = wire.limits, wire.clock
-    asked = asked_wait(reply.status, reply.headers, clock.now()) if reply else None
+    asked = asked_wait(reply.status, reply.told, clock.now()) if reply else None
     most = min(limits.longest_backoff_seconds, limits.backoff_seconds * 2.0 ** (count - 1))
     spread: float = 0.5 + clock.jitter() / 2
     return min(asked or 0.0, limits.longest_wait_seconds) + most * spread

@@ -111,5 +111,6 @@ class Exchange:
 class Reply:
     url: httpx.URL
     status: int
-    headers: httpx.Headers
+    headers: httpx.Headers  # slow to look into, but knows what stood there twice
+    told: Mapping[str, str]  # the same, names in lower case
     body: bytes

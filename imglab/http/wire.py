@@ -105,9 +105,9 @@ class Wire:
                 lasted = self.clock.seconds() - sent_at
                 self._watch(Exchange(outgoing.method, str(outgoing.url), error.status, {}, b"", lasted, error))
                 raise
-            pace.heard(reply.status, reply.headers, reply.body, turn=turn, is_pull=outgoing.is_pull)
+            pace.heard(reply.status, reply.told, reply.body, turn=turn, is_pull=outgoing.is_pull)
             lasted = self.clock.seconds() - sent_at
-        self._watch(Exchange(outgoing.method, str(outgoing.url), reply.status, dict(reply.headers), reply.body, lasted))
+        self._watch(Exchange(outgoing.method, str(outgoing.url), reply.status, reply.told, reply.body, lasted))
         self._heed(reply)
         return reply
 
@@ -142,7 +142,7 @@ class Wire:
                     body += piece
         finally:
             await response.aclose()
-        return Reply(outgoing.url, response.status_code, response.headers, bytes(body))
+        return Reply(outgoing.url, response.status_code, response.headers, dict(response.headers.items()), bytes(body))
 
     def _request(self, outgoing: Outgoing) -> httpx.Request:
         timeout = httpx.Timeout(self.limits.silence_seconds, connect=self.limits.connect_seconds, pool=None)
@@ -152,7 +152,7 @@ class Wire:
 
     def _heed(self, reply: Reply) -> None:
         """Say once what a server warns of (distribution-spec, "Warnings"); nothing else comes of it."""
-        for value in reply.headers.get_list("warning"):
+        for value in reply.headers.get_list("warning") if "warning" in reply.told else ():
             if (match := _WARNING.fullmatch(value.strip())) and len(self._warnings) < _MOST_WARNINGS:
                 words = re.sub(r"\\(.)", r"\1", match[1])[:300]
                 printable = "".join(letter if letter.isprintable() else "?" for letter in words)
