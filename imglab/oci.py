@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import ipaddress
 import json
 import re
 from dataclasses import dataclass, replace
@@ -64,6 +65,7 @@ def is_verifiable(digest: str) -> bool:
 _HUB_NAMES = {"index.docker.io", "registry-1.docker.io", "registry.hub.docker.com"}
 _HOST_LABEL = r"(?:[a-zA-Z0-9](?:[a-zA-Z0-9-]*[a-zA-Z0-9])?)"
 _REGISTRY = re.compile(rf"(?:{_HOST_LABEL}(?:\.{_HOST_LABEL})*|\[[0-9a-fA-F:.]+\])(?::(\d{{1,5}}))?")
+_FOUR_NUMBERS = re.compile(r"\d+(?:\.\d+){3}")
 _COMPONENT = re.compile(r"[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*")
 _TAG = re.compile(r"[a-zA-Z0-9_][a-zA-Z0-9._-]{0,127}")
 _GLOB = re.compile(r"[*?\[]")
@@ -151,10 +153,26 @@ def _split_tag(name: str) -> tuple[str, str | None]:
     return (f"{head}{slash}{repository}", tag) if colon else (name, None)
 
 
+def _is_host(text: str) -> bool:
+    """Whether *text* is a host name or an address, with or without a port."""
+    found = _REGISTRY.fullmatch(text)
+    if not found:
+        return False
+    host = text.removesuffix(f":{found[1]}")
+    try:
+        if host.startswith("["):
+            ipaddress.IPv6Address(host[1:-1])
+        elif _FOUR_NUMBERS.fullmatch(host):
+            ipaddress.IPv4Address(host)
+    except ValueError:
+        return False
+    return True
+
+
 def _repository(text: str, name: str) -> Reference:
     first, slash, rest = name.partition("/")
     is_host = slash and (re.search(r"[.:\[]", first) or first.lower() == "localhost")
-    if is_host and not _REGISTRY.fullmatch(first):
+    if is_host and not _is_host(first):
         raise _invalid(text, f"the registry {_shown(first)} is no host name: write host or host:port")
     registry, path = (first.lower(), rest) if is_host else (DOCKER_HUB, name)
     port = _REGISTRY.fullmatch(registry)

@@ -787,6 +787,15 @@ def test_password_goes_to_the_registrys_own_token_server() -> None:
     assert basic not in [r.headers.get("authorization") for r in seen if r.url.host == "registry.r.example"]
 
 
+@pytest.mark.parametrize("name", ["xn--.example", "xn--a10.example:5000", "10.0.0.256", "[::g]"])
+def test_a_registry_that_nothing_can_be_is_misuse(name: str) -> None:
+    """Hosts that are none are told, whether they come with a request or with credentials."""
+    with pytest.raises(UsageError, match="no host name"), Client() as client:
+        client.base_url(name)
+    with pytest.raises(UsageError, match="no host name"):
+        Client(credentials={f"{name}/team": SECRET})
+
+
 @pytest.mark.parametrize(
     "realm",
     [

@@ -13,7 +13,7 @@ from pathlib import Path
 import httpx
 
 from imglab.connections import Connections, Lookup, is_loopback, look_up, tls_context
-from imglab.errors import SourceError
+from imglab.errors import SourceError, UsageError
 from imglab.http.batch import Loop
 from imglab.http.errors import judge
 from imglab.http.gate import Gate
@@ -103,11 +103,15 @@ class Client:
         self._wire.limits = limits
 
     def base_url(self, registry: str) -> str:
-        """Where the API of *registry* is; plain HTTP if it was asked for, or for loopback unless TLS was spoken of."""
+        """
+        Where the API of *registry* is; plain HTTP if it was asked for, or for loopback unless TLS was spoken of.
+
+        Raises UsageError if nothing can have that name.
+        """
         if registry not in self._base_urls:
             host = DOCKER_HUB_API if registry == "docker.io" else registry
             access = self._own_access.get(registry, self._access)
-            is_local = is_loopback(httpx.URL(f"http://{host}").host) and not (access.ca_cert or access.insecure)
+            is_local = is_loopback(_checked(host)) and not (access.ca_cert or access.insecure)
             is_plain = is_local if access.plain_http is None else access.plain_http
             self._base_urls[registry] = f"{'http' if is_plain else 'https'}://{host}"
         return self._base_urls[registry]
@@ -192,3 +196,11 @@ class Client:
         if origin not in self._gates:
             self._gates[origin] = Gate(self._wire, origin, self._credentials.get(origin, {}))
         return self._gates[origin]
+
+
+def _checked(server: str) -> str:
+    """The host of *server*, without its port."""
+    try:
+        return httpx.URL(f"http://{server}").host
+    except (httpx.InvalidURL, ValueError):  # the latter where it is no word of IDNA
+        raise UsageError(f"{server!r} is no host name: write host or host:port") from None
