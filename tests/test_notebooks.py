@@ -60,4 +60,5 @@ def test_there_is_a_notebook_for_each_subject() -> None:
         "02_architectures",
         "03_tag_churn",
         "04_twelve_years_of_tags",
+        "08_distributions",
     ]
