@@ -39,6 +39,7 @@ QUESTIONS = (
     "aliases",
     "tag_sources",
     "update_gaps",
+    "growth_by_step",
 )
 
 
@@ -373,7 +374,10 @@ def _add_ask(parsers: Parsers) -> None:
     command.add_argument("--repository", metavar="R", help="such as python or ghcr.io/owner/name")
     command.add_argument("--tag", metavar="T", help="a tag; where a question is about many also a glob, such as 3.*")
     command.add_argument("--platform", metavar="P", help="such as linux/amd64, linux/arm/v7")
-    command.add_argument("--digest", metavar="D", help="an image, for layers")
+    command.add_argument("--digest", metavar="D", help="an image, for layers and growth_by_step")
+    command.add_argument("--to-repository", metavar="R", help="what growth_by_step compares with (--repository)")
+    command.add_argument("--to-tag", metavar="T", help="likewise (--tag)")
+    command.add_argument("--to-digest", metavar="D", help="likewise, in place of a tag")
     command.add_argument("--at", type=_time, metavar="TIME", help="2019-10-17 or 2019-10-17T05:38:15Z")
     command.add_argument("--since", type=_time, metavar="TIME")
     command.add_argument("--until", type=_time, metavar="TIME")

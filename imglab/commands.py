@@ -105,7 +105,8 @@ def _draw(question: str, frame: pl.DataFrame, path: Path) -> None:
 
 def _given(options: argparse.Namespace) -> dict[str, object]:
     names = ("repository", "tag", "platform", "digest", "at", "since", "until", "period")
-    return {name: getattr(options, name) for name in names if getattr(options, name) is not None}
+    sides = ("to_repository", "to_tag", "to_digest")
+    return {name: getattr(options, name) for name in (*names, *sides) if getattr(options, name) is not None}
 
 
 def sql(options: argparse.Namespace) -> int:

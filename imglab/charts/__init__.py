@@ -11,6 +11,7 @@ Importing this package makes notebooks draw Altair charts without a network; see
 
 from imglab.charts.built_from import aliases, architecture_support, tag_sources
 from imglab.charts.frames import MAX_ROWS, ChartError, MissingColumn, TooManyRows
+from imglab.charts.growth import growth_by_step
 from imglab.charts.output import (
     enable_notebook_renderer,
     mime_bundle,
@@ -37,6 +38,7 @@ __all__ = [
     "document",
     "enable_notebook_renderer",
     "figure",
+    "growth_by_step",
     "layer_growth",
     "layers",
     "mime_bundle",

@@ -8,6 +8,7 @@ to images, signatures and the like, are told only where *tag* names them or begi
 """
 
 from imglab.queries.built_from import architecture_support, tag_sources
+from imglab.queries.growth import growth_by_step
 from imglab.queries.sizes import architecture_sizes, layer_growth, layers, size_over_time
 from imglab.queries.span import instant
 from imglab.queries.tags import PERIODS, Period, aliases, tag_churn, tag_history, tag_lifetimes, tags, update_gaps
@@ -18,6 +19,7 @@ __all__ = [
     "aliases",
     "architecture_sizes",
     "architecture_support",
+    "growth_by_step",
     "instant",
     "layer_growth",
     "layers",
