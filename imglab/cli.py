@@ -40,6 +40,7 @@ QUESTIONS = (
     "tag_sources",
     "update_gaps",
     "growth_by_step",
+    "step_sizes",
     "size_distribution",
     "sharing",
     "bytes_by_depth",

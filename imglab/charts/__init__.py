@@ -12,7 +12,7 @@ Importing this package makes notebooks draw Altair charts without a network; see
 from imglab.charts.built_from import aliases, architecture_support, tag_sources
 from imglab.charts.distributions import attestation_overhead, bytes_by_depth, media_types, sharing, size_distribution
 from imglab.charts.frames import MAX_ROWS, ChartError, MissingColumn, TooManyRows
-from imglab.charts.growth import growth_by_step
+from imglab.charts.growth import growth_by_step, step_sizes
 from imglab.charts.output import (
     enable_notebook_renderer,
     mime_bundle,
@@ -53,6 +53,7 @@ __all__ = [
     "size_distribution",
     "size_over_time",
     "specification",
+    "step_sizes",
     "tag_churn",
     "tag_history",
     "tag_lifetimes",

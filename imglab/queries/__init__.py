@@ -15,7 +15,7 @@ from imglab.queries.distributions import (
     sharing,
     size_distribution,
 )
-from imglab.queries.growth import growth_by_step
+from imglab.queries.growth import growth_by_step, step_sizes
 from imglab.queries.pins import pins
 from imglab.queries.sizes import architecture_sizes, layer_growth, layers, size_over_time
 from imglab.queries.span import instant
@@ -38,6 +38,7 @@ __all__ = [
     "sharing",
     "size_distribution",
     "size_over_time",
+    "step_sizes",
     "tag_churn",
     "tag_history",
     "tag_lifetimes",
