@@ -137,7 +137,7 @@ def parser() -> argparse.ArgumentParser:
     _add_global(top)
     parsers = top.add_subparsers(title="commands", metavar="COMMAND", required=True)
     reading = (_add_snapshot, _add_backfill, _add_doctor, _add_import, _add_load)
-    asking = (_add_views, _add_ask, _add_pins, _add_sql, _add_render, _add_check)
+    asking = (_add_views, _add_ask, _add_diff, _add_pins, _add_sql, _add_render, _add_check)
     for add in (_add_demo, *reading, *asking, _add_lab):
         add(parsers)
     for command in _leaves(top):
@@ -422,6 +422,26 @@ def _add_sql(parsers: Parsers) -> None:
     command.add_argument("query", metavar="SELECT")
     _add_format(command)
     command.set_defaults(run=commands.sql)
+
+
+def _add_diff(parsers: Parsers) -> None:
+    command = parsers.add_parser(
+        "diff",
+        help="what is known of the difference between two references: sizes, steps, layers, settings",
+        description="Print what is known of the difference between two tags, two times of a tag, or two digests: each "
+        "platform's size, the build steps that differ, the layers to pull, settings, and who says so.",
+    )
+    form = "python:3.12, python:latest@2019-10-17 (as it was then; a day means its end), python@sha256:…"
+    command.add_argument("first", metavar="A", help=form)
+    command.add_argument("second", metavar="B", help="likewise, or a time alone, of what A names: @2026-08-25, now")
+    command.add_argument(
+        "--platform",
+        metavar="P",
+        help="whose steps, layers and settings are told (linux/amd64 if both have it, else all)",
+    )
+    command.add_argument("--format", choices=("text", "json", "markdown"), default="text")
+    command.add_argument("--out", type=Path, metavar="FILE", help="write there instead of to standard output")
+    command.set_defaults(run=commands.diff)
 
 
 def _add_render(parsers: Parsers) -> None:

@@ -126,6 +126,18 @@ def pins(options: argparse.Namespace) -> int:
     return PARTLY if problems else GOOD
 
 
+def diff(options: argparse.Namespace) -> int:
+    """What is known of the difference between two references."""
+    from imglab import diff
+    from imglab.data import open_store
+
+    forms = {"text": diff.as_text, "json": diff.as_json, "markdown": diff.as_markdown}
+    with open_store(options.data) as store:
+        compared, sections = diff.diff(store, options.first, options.second, platform=options.platform)
+    _write_page(forms[options.format](compared, sections), options.out)
+    return GOOD
+
+
 def sql(options: argparse.Namespace) -> int:
     """The rows of one read-only query."""
     from imglab.data import open_store

@@ -18,7 +18,7 @@ ROWS = {
     **dict.fromkeys(
         ["charts", "queries", "render", "runs", "snapshot", "targets", "imports", "data", "doctor", "evidence"], 4
     ),
-    **dict.fromkeys(["output", "ask", "report", "demo", "commands", "cli"], 5),
+    **dict.fromkeys(["output", "ask", "report", "demo", "commands", "cli", "diff"], 5),
 }
 BESIDE = {  # within a row: who may import whom
     "journal": {"ahead"},
@@ -30,7 +30,8 @@ BESIDE = {  # within a row: who may import whom
     "imports": {"runs"},
     "report": {"output"},
     "demo": {"output", "report"},
-    "commands": {"ask", "demo", "output", "report"},
+    "commands": {"ask", "demo", "diff", "output", "report"},
+    "diff": {"output"},
     "cli": {"commands", "output"},
 }
 HOMES = {
@@ -42,7 +43,7 @@ HOMES = {
     "vl_convert": {"charts"},
     "polars": {
         *("journal", "store", "queries", "evidence", "render", "charts", "runs", "snapshot", "imports"),
-        *("output", "ask", "report", "demo", "commands"),
+        *("output", "ask", "report", "demo", "commands", "diff"),
     },
     "rich": {"output", "progress"},
     "backports": {"archive"},
