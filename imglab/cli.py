@@ -23,7 +23,7 @@ from typing import TypeAlias
 
 from imglab import __version__, commands
 from imglab.commands import GOOD, MISUSE, NOTHING
-from imglab.errors import ImglabError, InvalidTargets, ParseError, SourceError, UsageError
+from imglab.errors import ImglabError, InvalidFile, ParseError, SourceError, UsageError
 
 Parsers: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"
 QUESTIONS = (
@@ -47,6 +47,7 @@ QUESTIONS = (
     "media_types",
     "attestation_overhead",
     "pins",
+    "size_changes",
 )
 
 
@@ -96,7 +97,7 @@ def _report(error: ImglabError, options: argparse.Namespace) -> int:
         logging.getLogger("imglab").error("trace", exc_info=error)
     from imglab.output import visible
 
-    for text in error.problems if isinstance(error, InvalidTargets) else [str(error)]:
+    for text in error.problems if isinstance(error, InvalidFile) else [str(error)]:
         print(f"imglab: {visible(text)}", file=sys.stderr)
     unreadable = isinstance(error, SourceError) and error.kind == "unreadable"
     return MISUSE if isinstance(error, (UsageError, ParseError)) or unreadable else NOTHING
@@ -479,8 +480,17 @@ def _add_render(parsers: Parsers) -> None:
 
 
 def _add_check(parsers: Parsers) -> None:
-    command = parsers.add_parser("check", help="look for rows that must not exist")
-    _add_format(command)
+    command = parsers.add_parser(
+        "check",
+        help="look for rows that must not exist, or for images over a budget",
+        description="Look for rows that must not exist; or, with --budget, for images that do not keep the limits in "
+        "FILE, for sizes that jumped or drifted. Exit codes: 0 nothing found; 1 something found, or something that "
+        "should be checked is not known.",
+    )
+    command.add_argument("--budget", type=Path, metavar="FILE", help="check the limits that this file states")
+    forms = ("table", "csv", "json", "parquet", "markdown", "sarif", "junit")
+    command.add_argument("--format", choices=forms, default="table", help="sarif and junit are for budgets")
+    command.add_argument("--out", type=Path, metavar="FILE", help="write there instead of to standard output")
     command.set_defaults(run=commands.check)
 
 

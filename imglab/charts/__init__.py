@@ -10,6 +10,7 @@ Importing this package makes notebooks draw Altair charts without a network; see
 """
 
 from imglab.charts.built_from import aliases, architecture_support, tag_sources
+from imglab.charts.changes import size_changes
 from imglab.charts.distributions import attestation_overhead, bytes_by_depth, media_types, sharing, size_distribution
 from imglab.charts.frames import MAX_ROWS, ChartError, MissingColumn, TooManyRows
 from imglab.charts.growth import growth_by_step
@@ -51,6 +52,7 @@ __all__ = [
     "pins",
     "save",
     "sharing",
+    "size_changes",
     "size_distribution",
     "size_over_time",
     "specification",

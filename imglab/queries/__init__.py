@@ -8,6 +8,7 @@ to images, signatures and the like, are told only where *tag* names them or begi
 """
 
 from imglab.queries.built_from import architecture_support, tag_sources
+from imglab.queries.changes import size_changes
 from imglab.queries.distributions import (
     attestation_overhead,
     bytes_by_depth,
@@ -36,6 +37,7 @@ __all__ = [
     "media_types",
     "pins",
     "sharing",
+    "size_changes",
     "size_distribution",
     "size_over_time",
     "step_sizes",
