@@ -39,6 +39,8 @@ QUESTIONS = (
     "aliases",
     "tag_sources",
     "update_gaps",
+    "growth_by_step",
+    "step_sizes",
     "size_distribution",
     "sharing",
     "bytes_by_depth",
@@ -136,7 +138,7 @@ def parser() -> argparse.ArgumentParser:
     _add_global(top)
     parsers = top.add_subparsers(title="commands", metavar="COMMAND", required=True)
     reading = (_add_snapshot, _add_backfill, _add_doctor, _add_import, _add_load)
-    asking = (_add_views, _add_ask, _add_pins, _add_sql, _add_render, _add_check)
+    asking = (_add_views, _add_ask, _add_diff, _add_pins, _add_sql, _add_render, _add_check)
     for add in (_add_demo, *reading, *asking, _add_lab):
         add(parsers)
     for command in _leaves(top):
@@ -383,7 +385,10 @@ def _add_ask(parsers: Parsers) -> None:
     )
     command.add_argument("--tag", metavar="T", help="a tag; where a question is about many also a glob, such as 3.*")
     command.add_argument("--platform", metavar="P", help="such as linux/amd64, linux/arm/v7")
-    command.add_argument("--digest", metavar="D", help="an image, for layers")
+    command.add_argument("--digest", metavar="D", help="an image, for layers and growth_by_step")
+    command.add_argument("--to-repository", metavar="R", help="what growth_by_step compares with (--repository)")
+    command.add_argument("--to-tag", metavar="T", help="likewise (--tag)")
+    command.add_argument("--to-digest", metavar="D", help="likewise, in place of a tag")
     command.add_argument("--at", type=_time, metavar="TIME", help="2019-10-17 or 2019-10-17T05:38:15Z")
     command.add_argument("--since", type=_time, metavar="TIME")
     command.add_argument("--until", type=_time, metavar="TIME")
@@ -418,6 +423,26 @@ def _add_sql(parsers: Parsers) -> None:
     command.add_argument("query", metavar="SELECT")
     _add_format(command)
     command.set_defaults(run=commands.sql)
+
+
+def _add_diff(parsers: Parsers) -> None:
+    command = parsers.add_parser(
+        "diff",
+        help="what is known of the difference between two references: sizes, steps, layers, settings",
+        description="Print what is known of the difference between two tags, two times of a tag, or two digests: each "
+        "platform's size, the build steps that differ, the layers to pull, settings, and who says so.",
+    )
+    form = "python:3.12, python:latest@2019-10-17 (as it was then; a day means its end), python@sha256:…"
+    command.add_argument("first", metavar="A", help=form)
+    command.add_argument("second", metavar="B", help="likewise, or a time alone, of what A names: @2026-08-25, now")
+    command.add_argument(
+        "--platform",
+        metavar="P",
+        help="whose steps, layers and settings are told (linux/amd64 if both have it, else all)",
+    )
+    command.add_argument("--format", choices=("text", "json", "markdown"), default="text")
+    command.add_argument("--out", type=Path, metavar="FILE", help="write there instead of to standard output")
+    command.set_defaults(run=commands.diff)
 
 
 def _add_render(parsers: Parsers) -> None:

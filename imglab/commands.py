@@ -111,7 +111,8 @@ def _draw(question: str, frame: pl.DataFrame, path: Path) -> None:
 
 def _given(options: argparse.Namespace) -> dict[str, object]:
     names = ("references", "repository", "tag", "platform", "digest", "at", "since", "until", "period")
-    return {name: getattr(options, name) for name in names if getattr(options, name) is not None}
+    sides = ("to_repository", "to_tag", "to_digest")
+    return {name: getattr(options, name) for name in (*names, *sides) if getattr(options, name) is not None}
 
 
 def pins(options: argparse.Namespace) -> int:
@@ -124,6 +125,18 @@ def pins(options: argparse.Namespace) -> int:
         print(f"imglab: {visible(str(problem))}", file=sys.stderr)
     _write(frame.select(PINS_SHOWN) if options.format in ("table", "markdown") else frame, options)
     return PARTLY if problems else GOOD
+
+
+def diff(options: argparse.Namespace) -> int:
+    """What is known of the difference between two references."""
+    from imglab import diff
+    from imglab.data import open_store
+
+    forms = {"text": diff.as_text, "json": diff.as_json, "markdown": diff.as_markdown}
+    with open_store(options.data) as store:
+        compared, sections = diff.diff(store, options.first, options.second, platform=options.platform)
+    _write_page(forms[options.format](compared, sections), options.out)
+    return GOOD
 
 
 def sql(options: argparse.Namespace) -> int:

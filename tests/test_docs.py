@@ -12,7 +12,7 @@ import imglab
 from imglab.cli import QUESTIONS, parser
 from imglab.journal import schema
 from imglab.records import RECORDS
-from imglab.store import CHECKS, MARTS, STAGING, VIEWS, read_sql
+from imglab.store import CHECKS, FUNCTIONS, MARTS, STAGING, VIEWS, read_sql
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text("utf-8")
@@ -59,6 +59,7 @@ def test_every_table_and_column_is_in_the_dictionary() -> None:
         ("staging", STAGING),
         ("marts", [mart.name for mart in MARTS]),
         ("views", VIEWS),
+        ("functions", tuple(FUNCTIONS)),
         ("checks", CHECKS),
         ("queries", QUESTIONS),
     ],
@@ -69,6 +70,7 @@ def test_sql_files_begin_with_what_they_give(folder: str, names: tuple[str, ...]
     pages = {"repo_info_page", "repo_info_section", "repo_info_layer", "repo_info_step"}
     pages |= {"tags_history_state", "tags_history_page", "tags_history_tag"}
     pages |= {f"supported_tags_{name}" for name in ("document", "definition", "live", "known")}
+    pages |= {f"diff_{name}" for name in ("side", "image", "step", "layer")}
     pages |= {"evidence_digest", "evidence_tag", "budget_image", "budget_step"}
     extra = {"runs", "failures", "status", "known_tags", *pages} if folder == "queries" else set()
     assert files == {*names, *extra}

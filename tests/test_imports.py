@@ -31,7 +31,7 @@ ROWS = {
         ],
         4,
     ),
-    **dict.fromkeys(["output", "ask", "report", "demo", "verdicts", "commands", "cli"], 5),
+    **dict.fromkeys(["output", "ask", "report", "demo", "verdicts", "commands", "cli", "diff"], 5),
 }
 BESIDE = {  # within a row: who may import whom
     "journal": {"ahead"},
@@ -45,7 +45,8 @@ BESIDE = {  # within a row: who may import whom
     "imports": {"runs"},
     "report": {"output"},
     "demo": {"output", "report"},
-    "commands": {"ask", "demo", "output", "report", "verdicts"},
+    "commands": {"ask", "demo", "diff", "output", "report", "verdicts"},
+    "diff": {"output"},
     "cli": {"commands", "output"},
 }
 HOMES = {
@@ -69,7 +70,7 @@ HOMES = {
             "snapshot",
             "imports",
         ),
-        *("output", "ask", "report", "demo", "commands"),
+        *("output", "ask", "report", "demo", "commands", "diff"),
     },
     "rich": {"output", "progress"},
     "backports": {"archive"},

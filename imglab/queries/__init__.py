@@ -16,6 +16,7 @@ from imglab.queries.distributions import (
     sharing,
     size_distribution,
 )
+from imglab.queries.growth import growth_by_step, step_sizes
 from imglab.queries.pins import pins
 from imglab.queries.sizes import architecture_sizes, layer_growth, layers, size_over_time
 from imglab.queries.span import instant
@@ -29,6 +30,7 @@ __all__ = [
     "architecture_support",
     "attestation_overhead",
     "bytes_by_depth",
+    "growth_by_step",
     "instant",
     "layer_growth",
     "layers",
@@ -38,6 +40,7 @@ __all__ = [
     "size_changes",
     "size_distribution",
     "size_over_time",
+    "step_sizes",
     "tag_churn",
     "tag_history",
     "tag_lifetimes",

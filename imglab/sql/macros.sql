@@ -77,3 +77,89 @@ create or replace macro is_artifact_tag(tag) as
 -- if the pattern begins as these do.
 create or replace macro is_told_tag(tag, pattern) as
     not is_artifact_tag(tag) or coalesce(regexp_matches(pattern, '^sha(256|512)-'), false);
+
+-- What a build step does, as a Dockerfile would have it, on one line: `steps.normalise_step` in SQL. Without the marks of
+-- builders (`#(nop)`, `# buildkit`), the line that pages give to build arguments, build arguments and shells.
+create or replace macro bare_step(created_by) as
+    regexp_replace(
+        regexp_replace(
+            regexp_replace(created_by, '^\s*(?:# ARGS:[^\n]*\n\s*)?', ''), '\s*(?:# buildkit\s*)?$', ''
+        ),
+        '^(?:RUN\s+)?[^\n]{0,400}?#\(nop\)\s+([A-Z]+\b)', '\1'
+    );
+
+create or replace macro shell_text(command) as
+    regexp_replace(
+        regexp_replace(
+            regexp_replace(
+                regexp_replace(
+                    regexp_replace(command, '^(?:--(?:mount|network|security)=\S+\s+)+', ''),
+                    '^\|\d{1,4}\s(?:.*?\s)?(/(?:usr/)?bin/(?:ba|a|da)?sh\s+-|cmd(?:\.exe)?\s+/S\s+/C\s'
+                    || '|(?:powershell|pwsh)(?:\.exe)?\s+-)',
+                    '\1', 'is'
+                ),
+                '^\|\d{1,4}(?:\s+\w+=\S*)*\s+', ''
+            ),
+            '^(?:/(?:usr/)?bin/(?:ba|a|da)?sh(?:\s+-[a-z]+(?:\s+pipefail)?)*?\s+-[a-z]*c\s'
+            || '|(?:C:\\Windows\\System32\\)?cmd(?:\.exe)?\s+/S\s+/C\s'
+            || '|(?:powershell|pwsh)(?:\.exe)?(?:\s+-[A-Za-z]+(?:\s+(?:Bypass|RemoteSigned))?)*?\s+-Command\s)\s*',
+            '', 'i'
+        ),
+        '^(?:\$(?:ErrorActionPreference|ProgressPreference|verbosePreference)\s*=\s*''?\w+''?\s*;\s*)+', ''
+    );
+
+create or replace macro is_shell_step(step) as
+    regexp_matches(
+        step,
+        '(?i)^(?:\|\d{1,4}\s|/(?:usr/)?bin/(?:ba|a|da)?sh(?:\s+-[a-z]+(?:\s+pipefail)?)*?\s+-[a-z]*c\s'
+        || '|(?:C:\\Windows\\System32\\)?cmd(?:\.exe)?\s+/S\s+/C\s'
+        || '|(?:powershell|pwsh)(?:\.exe)?(?:\s+-[a-z]+(?:\s+(?:Bypass|RemoteSigned))?)*?\s+-Command\s'
+        || '|(?:Apply image|Install update)\b|#\s*debian\.sh\b)'
+    );
+
+create or replace macro plain_step(created_by) as
+    trim(
+        regexp_replace(
+            case
+                when regexp_matches(bare_step(created_by), '^RUN\s')
+                    then 'RUN ' || shell_text(regexp_replace(bare_step(created_by), '^RUN\s+', ''))
+                when is_shell_step(bare_step(created_by)) then 'RUN ' || shell_text(bare_step(created_by))
+                else regexp_replace(
+                    bare_step(created_by), '^([A-Z]+\s+)&\{(\[[^\]]*\]).*\}$', '\1\2', 's'
+                )
+            end,
+            '\s+', ' ', 'g'
+        )
+    );
+
+-- The same step of another release: `plain_step` without what moves from build to build. Digests, commits and keys,
+-- versions, dates and all other numbers become `#`, words for architectures `@`; ends of lines go. What is left is equal
+-- for the same step of two versions or platforms, and of two builders; a step whose packages changed is another.
+create or replace macro normal_step(created_by) as
+    regexp_replace(
+        regexp_replace(
+            regexp_replace(
+                regexp_replace(plain_step(created_by), '\s\\(?:\s|$)', ' ', 'g'),
+                '(?i)\b(?:sha\d+:)?(?:[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}|[0-9a-f]{7,})\b', '#', 'g'
+            ),
+            '(?i)\b(?:amd64|x86[-_]64|x64|arm64(?:v8)?|aarch64|arm32v[5-8]|armv[5-8]l?|armhf|armel|i[3-6]86|386'
+            || '|ppc64[el]{2}|powerpc64le|s390x|riscv64|mips(?:64)?(?:le|el)|loong(?:arch)?64)\b',
+            '@', 'g'
+        ),
+        '(?i)(?:\bv)?\d+(?:[._]\d+)*(?:[-~.+_]?(?:alpha|beta|rc|ea|pre|[abpr])[.]?\d+)?\b|(?:\bv)?\d+(?:[._]\d+)*', '#', 'g'
+    );
+
+-- Steps at the same place between the same others may be the same one rewritten if they are of one kind: the same
+-- instruction, and of RUN the same program to the same end (`RUN apt-get install`, `RUN ln`). Null for settings, which are
+-- what they set, and where nothing is known.
+create or replace macro step_kind(instruction, step_label) as
+    case
+        when instruction = 'RUN'
+            then coalesce(
+                nullif(
+                    regexp_extract(step_label, '^RUN \S+(?: (?:install|add|get|build|sync|purge|remove|del|ci)\b)?'), ''
+                ),
+                'RUN'
+            )
+        when instruction not in ('ENV', 'ARG', 'LABEL') then instruction
+    end;
