@@ -39,6 +39,11 @@ QUESTIONS = (
     "aliases",
     "tag_sources",
     "update_gaps",
+    "architecture_ratios",
+    "step_ratios",
+    "moves",
+    "move_calendar",
+    "digest_lifetimes",
 )
 
 
@@ -373,6 +378,7 @@ def _add_ask(parsers: Parsers) -> None:
     command.add_argument("--repository", metavar="R", help="such as python or ghcr.io/owner/name")
     command.add_argument("--tag", metavar="T", help="a tag; where a question is about many also a glob, such as 3.*")
     command.add_argument("--platform", metavar="P", help="such as linux/amd64, linux/arm/v7")
+    command.add_argument("--against", metavar="P", help="the platform that others are compared with (linux/amd64)")
     command.add_argument("--digest", metavar="D", help="an image, for layers")
     command.add_argument("--at", type=_time, metavar="TIME", help="2019-10-17 or 2019-10-17T05:38:15Z")
     command.add_argument("--since", type=_time, metavar="TIME")

@@ -104,7 +104,7 @@ def _draw(question: str, frame: pl.DataFrame, path: Path) -> None:
 
 
 def _given(options: argparse.Namespace) -> dict[str, object]:
-    names = ("repository", "tag", "platform", "digest", "at", "since", "until", "period")
+    names = ("repository", "tag", "platform", "against", "digest", "at", "since", "until", "period")
     return {name: getattr(options, name) for name in names if getattr(options, name) is not None}
 
 

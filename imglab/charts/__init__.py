@@ -9,8 +9,10 @@ inside what Vega-Lite 5.8 and 6.4 draw alike. Text from registries (tags, steps)
 Importing this package makes notebooks draw Altair charts without a network; see `enable_notebook_renderer`.
 """
 
+from imglab.charts.architectures import architecture_ratios, step_ratios
 from imglab.charts.built_from import aliases, architecture_support, tag_sources
 from imglab.charts.frames import MAX_ROWS, ChartError, MissingColumn, TooManyRows
+from imglab.charts.moves import digest_lifetimes, move_calendar, moves
 from imglab.charts.output import (
     enable_notebook_renderer,
     mime_bundle,
@@ -32,17 +34,22 @@ __all__ = [
     "MissingColumn",
     "TooManyRows",
     "aliases",
+    "architecture_ratios",
     "architecture_sizes",
     "architecture_support",
+    "digest_lifetimes",
     "document",
     "enable_notebook_renderer",
     "figure",
     "layer_growth",
     "layers",
     "mime_bundle",
+    "move_calendar",
+    "moves",
     "save",
     "size_over_time",
     "specification",
+    "step_ratios",
     "tag_churn",
     "tag_history",
     "tag_lifetimes",

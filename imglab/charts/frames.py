@@ -84,9 +84,9 @@ def when_text(name: str, missing: str = "unknown") -> pl.Expr:
     return pl.col(name).dt.strftime("%Y-%m-%d %H:%M UTC").fill_null(missing)
 
 
-def size_text(name: str) -> pl.Expr:
+def size_text(name: str | pl.Expr) -> pl.Expr:
     """The bytes of the column *name* as the registries' pages write them: `274.6 MB`, `5.44 GB`, `239 B`."""
-    size = pl.col(name)
+    size = pl.col(name) if isinstance(name, str) else name
 
     def written(unit: str, divisor: int, decimals: int = 1) -> pl.Expr:
         return pl.format("{} " + unit, (size / divisor).round(decimals).cast(pl.String))
@@ -102,6 +102,13 @@ def size_text(name: str) -> pl.Expr:
         .then(written("MB", 1_000_000))
         .otherwise(written("GB", 1_000_000_000, 2))
     )
+
+
+def difference_text(name: str) -> pl.Expr:
+    """The bytes of the column *name* as a difference: `+62.3 MB`, `-239 B`."""
+    size = pl.col(name)
+    sign = pl.when(size > 0).then(pl.lit("+")).when(size < 0).then(pl.lit("-")).otherwise(pl.lit(""))
+    return pl.format("{}{}", sign, size_text(size.abs()))
 
 
 def exact_size_text(name: str) -> pl.Expr:

@@ -9,7 +9,7 @@ import altair as alt
 import polars as pl
 
 from imglab.charts.frames import plain, short_repository, values
-from imglab.charts.theme import OTHER, WIDTH, categories, tooltips
+from imglab.charts.theme import OTHER, WIDTH, Chart, categories, tooltips
 
 MOST_LINES = 9
 _KINDS = ("name", "x", "x.y", "x.y.z", "dated", "pre-release")
@@ -26,7 +26,7 @@ class Words:
     age: str
     there: str
     ended: str
-    half: str  # in front of the days at which half of them had ended
+    half: str  # in front of the age at which half of them had ended
     most: str  # where that never came
 
 
@@ -102,12 +102,20 @@ def _named(points: pl.DataFrame, words: Words) -> pl.DataFrame:
         pl.col("at_risk_count").max().over("group").alias("size"),
         pl.col("lifetime_days").filter(pl.col("surviving_share") <= 0.5).min().over("group").alias("half"),
     )
-    gone = pl.format(words.half + " {} days", "half").fill_null(words.most)
+    days = pl.col("half")
+    gone = (
+        pl.when(days == 0)
+        .then(pl.lit(f"{words.half} within a day"))
+        .when(days == 1)
+        .then(pl.lit(f"{words.half} at 1 day"))
+        .otherwise(pl.format(f"{words.half} at {{}} days", days))
+        .fill_null(words.most)
+    )
     many = pl.col("size").map_elements(lambda size: f"{size:,}", pl.String)
     return sized.with_columns(pl.format("{} · {} · {}", "group", many, gone).alias("line"))
 
 
-def falling(drawn: pl.DataFrame, name: str, words: Words) -> alt.LayerChart:
+def falling(drawn: pl.DataFrame, name: str, words: Words) -> Chart:
     """The curves through *drawn* (steps), with a point to hover over where they fall."""
     lines = drawn["line"].unique(maintain_order=True).to_list()
     colours = categories(len(lines))

@@ -14,7 +14,7 @@ _DAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
 _HOUR = 1 / 24
 _GAPS = {0.0: "0", _HOUR: "1 hour", 0.25: "6", 1.0: "1 day", 2.0: "2", 4.0: "4", 7.0: "1 week", 14.0: "2", 28.0: "4"}
 _GAPS |= {91.0: "3 months", 182.0: "6", 365.0: "1 year"}
-_WORDS = Words("tags", "age of a tag", "still there", "ended", "half gone at", "more than half live on")
+_WORDS = Words("tags", "age of a tag", "still there", "ended", "half gone", "more than half live on")
 
 
 def tag_lifetimes(frame: pl.DataFrame) -> Chart:

@@ -7,7 +7,9 @@ text that names no repository; what the store does not know gives an empty frame
 to images, signatures and the like, are told only where *tag* names them or begins as they do: `sha256-*`.
 """
 
+from imglab.queries.architectures import architecture_ratios, step_ratios
 from imglab.queries.built_from import architecture_support, tag_sources
+from imglab.queries.moves import digest_lifetimes, move_calendar, moves
 from imglab.queries.sizes import architecture_sizes, layer_growth, layers, size_over_time
 from imglab.queries.span import instant
 from imglab.queries.tags import PERIODS, Period, aliases, tag_churn, tag_history, tag_lifetimes, tags, update_gaps
@@ -16,12 +18,17 @@ __all__ = [
     "PERIODS",
     "Period",
     "aliases",
+    "architecture_ratios",
     "architecture_sizes",
     "architecture_support",
+    "digest_lifetimes",
     "instant",
     "layer_growth",
     "layers",
+    "move_calendar",
+    "moves",
     "size_over_time",
+    "step_ratios",
     "tag_churn",
     "tag_history",
     "tag_lifetimes",
