@@ -39,11 +39,18 @@ QUESTIONS = (
     "aliases",
     "tag_sources",
     "update_gaps",
+    "growth_by_step",
     "architecture_ratios",
     "step_ratios",
     "moves",
     "move_calendar",
     "digest_lifetimes",
+    "size_distribution",
+    "sharing",
+    "bytes_by_depth",
+    "media_types",
+    "attestation_overhead",
+    "pins",
 )
 
 
@@ -134,7 +141,7 @@ def parser() -> argparse.ArgumentParser:
     _add_global(top)
     parsers = top.add_subparsers(title="commands", metavar="COMMAND", required=True)
     reading = (_add_snapshot, _add_backfill, _add_doctor, _add_import, _add_load)
-    asking = (_add_views, _add_ask, _add_sql, _add_render, _add_check)
+    asking = (_add_views, _add_ask, _add_pins, _add_sql, _add_render, _add_check)
     for add in (_add_demo, *reading, *asking, _add_lab):
         add(parsers)
     for command in _leaves(top):
@@ -375,18 +382,44 @@ def _add_views(parsers: Parsers) -> None:
 def _add_ask(parsers: Parsers) -> None:
     command = parsers.add_parser("ask", help="answer a question, as a table or a chart")
     command.add_argument("question", choices=QUESTIONS, metavar="QUESTION", help=", ".join(QUESTIONS))
-    command.add_argument("--repository", metavar="R", help="such as python or ghcr.io/owner/name")
+    command.add_argument("--repository", metavar="R", help="such as python or ghcr.io/owner/name, or ghcr.io/owner/*")
+    command.add_argument(
+        "--reference", metavar="REF", dest="references", action="append", help="an image, for pins; may be repeated"
+    )
     command.add_argument("--tag", metavar="T", help="a tag; where a question is about many also a glob, such as 3.*")
     command.add_argument("--platform", metavar="P", help="such as linux/amd64, linux/arm/v7")
     command.add_argument("--against", metavar="P", help="the platform that others are compared with (linux/amd64)")
-    command.add_argument("--digest", metavar="D", help="an image, for layers")
+    command.add_argument("--digest", metavar="D", help="an image, for layers and growth_by_step")
+    command.add_argument("--to-repository", metavar="R", help="what growth_by_step compares with (--repository)")
+    command.add_argument("--to-tag", metavar="T", help="likewise (--tag)")
+    command.add_argument("--to-digest", metavar="D", help="likewise, in place of a tag")
     command.add_argument("--at", type=_time, metavar="TIME", help="2019-10-17 or 2019-10-17T05:38:15Z")
     command.add_argument("--since", type=_time, metavar="TIME")
     command.add_argument("--until", type=_time, metavar="TIME")
     command.add_argument("--period", choices=("day", "week", "month", "quarter", "year"))
-    command.add_argument("--chart", type=Path, metavar="FILE", help="draw into FILE.html, .png, .svg or .json instead")
+    instead = command.add_mutually_exclusive_group()
+    instead.add_argument("--chart", type=Path, metavar="FILE", help="draw into FILE.html, .png, .svg or .json instead")
+    instead.add_argument(
+        "--explain", action="store_true", help="tell the documents and runs that the answer stands on instead"
+    )
     _add_format(command)
     command.set_defaults(run=commands.ask)
+
+
+def _add_pins(parsers: Parsers) -> None:
+    command = parsers.add_parser(
+        "pins",
+        help="how far behind the images are that Dockerfiles, compose files and manifests name",
+        description="Look up the images that files name: is each pinned to a digest, is that known, which tags had it, "
+        "how many moves, days and bytes is it behind. Read are Dockerfiles, compose files, Kubernetes manifests and "
+        "lists with a reference a line; of a folder all but lists.",
+    )
+    command.add_argument("paths", nargs="+", type=Path, metavar="PATH")
+    command.add_argument(
+        "--platform", default="linux/amd64", metavar="P", help="whose images are compared (linux/amd64)"
+    )
+    _add_format(command)
+    command.set_defaults(run=commands.pins)
 
 
 def _add_sql(parsers: Parsers) -> None:

@@ -24,6 +24,10 @@ if TYPE_CHECKING:
     from imglab.targets import Targets
 
 CONCURRENCY = 16  # requests at a time, unless somebody says otherwise
+PINS_SHOWN = (  # to people; programs get every column
+    *("file", "line", "reference", "state", "replaced_at", "behind_days", "moves_behind", "pull_bytes"),
+    *("delta_bytes", "current_digest"),
+)
 GOOD, PARTLY, MISUSE, NOTHING = 0, 1, 2, 3
 
 
@@ -78,10 +82,11 @@ def failures(options: argparse.Namespace) -> int:
 
 
 def ask(options: argparse.Namespace) -> int:
-    """The answer to one question, as a table or a chart."""
-    from imglab.ask import answer
+    """The answer to one question, as a table or a chart, or what it stands on."""
+    from imglab.ask import answer, explanation
 
-    frame = answer(options.question, _given(options), data=options.data)
+    tell = explanation if options.explain else answer
+    frame = tell(options.question, _given(options), data=options.data)
     if options.chart:
         _draw(options.question, frame, options.chart)
         if not options.quiet:
@@ -104,8 +109,21 @@ def _draw(question: str, frame: pl.DataFrame, path: Path) -> None:
 
 
 def _given(options: argparse.Namespace) -> dict[str, object]:
-    names = ("repository", "tag", "platform", "against", "digest", "at", "since", "until", "period")
-    return {name: getattr(options, name) for name in names if getattr(options, name) is not None}
+    names = ("references", "repository", "tag", "platform", "against", "digest", "at", "since", "until", "period")
+    sides = ("to_repository", "to_tag", "to_digest")
+    return {name: getattr(options, name) for name in (*names, *sides) if getattr(options, name) is not None}
+
+
+def pins(options: argparse.Namespace) -> int:
+    """What is known of the images that files name."""
+    from imglab.ask import pinned
+    from imglab.output import visible
+
+    frame, problems = pinned(options.paths, options.platform, data=options.data)
+    for problem in problems:
+        print(f"imglab: {visible(str(problem))}", file=sys.stderr)
+    _write(frame.select(PINS_SHOWN) if options.format in ("table", "markdown") else frame, options)
+    return PARTLY if problems else GOOD
 
 
 def sql(options: argparse.Namespace) -> int:

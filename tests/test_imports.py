@@ -14,8 +14,10 @@ ROWS = {
     **dict.fromkeys(["records", "steps", "tar"], 1),
     **dict.fromkeys(["ahead", "journal", "oci", "connections", "pace", "http", "credentials"], 2),
     **dict.fromkeys(["gitlog", "progress", "archive"], 2),
-    **dict.fromkeys(["store", "sources"], 3),
-    **dict.fromkeys(["charts", "queries", "render", "runs", "snapshot", "targets", "imports", "data", "doctor"], 4),
+    **dict.fromkeys(["store", "sources", "pins"], 3),
+    **dict.fromkeys(
+        ["charts", "queries", "render", "runs", "snapshot", "targets", "imports", "data", "doctor", "evidence"], 4
+    ),
     **dict.fromkeys(["output", "ask", "report", "demo", "commands", "cli"], 5),
 }
 BESIDE = {  # within a row: who may import whom
@@ -39,11 +41,12 @@ HOMES = {
     "altair": {"charts"},
     "vl_convert": {"charts"},
     "polars": {
-        *("journal", "store", "queries", "render", "charts", "runs", "snapshot", "imports"),
+        *("journal", "store", "queries", "evidence", "render", "charts", "runs", "snapshot", "imports"),
         *("output", "ask", "report", "demo", "commands"),
     },
     "rich": {"output", "progress"},
     "backports": {"archive"},
+    "yaml": {"pins"},
 }
 MODULES = sorted(path for path in PACKAGE.rglob("*.py") if path.name != "__init__.py" or path.parent != PACKAGE)
 

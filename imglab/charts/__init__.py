@@ -11,7 +11,9 @@ Importing this package makes notebooks draw Altair charts without a network; see
 
 from imglab.charts.architectures import architecture_ratios, step_ratios
 from imglab.charts.built_from import aliases, architecture_support, tag_sources
+from imglab.charts.distributions import attestation_overhead, bytes_by_depth, media_types, sharing, size_distribution
 from imglab.charts.frames import MAX_ROWS, ChartError, MissingColumn, TooManyRows
+from imglab.charts.growth import growth_by_step
 from imglab.charts.moves import digest_lifetimes, move_calendar, moves
 from imglab.charts.output import (
     enable_notebook_renderer,
@@ -21,6 +23,7 @@ from imglab.charts.output import (
     title_of,
 )
 from imglab.charts.page import document, figure
+from imglab.charts.pins import pins
 from imglab.charts.side_by_side import architecture_sizes, layers, tags
 from imglab.charts.tag_life import tag_lifetimes, update_gaps
 from imglab.charts.theme import PAGE_THEMES, Chart
@@ -37,16 +40,23 @@ __all__ = [
     "architecture_ratios",
     "architecture_sizes",
     "architecture_support",
+    "attestation_overhead",
+    "bytes_by_depth",
     "digest_lifetimes",
     "document",
     "enable_notebook_renderer",
     "figure",
+    "growth_by_step",
     "layer_growth",
     "layers",
+    "media_types",
     "mime_bundle",
     "move_calendar",
     "moves",
+    "pins",
     "save",
+    "sharing",
+    "size_distribution",
     "size_over_time",
     "specification",
     "step_ratios",

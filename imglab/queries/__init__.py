@@ -9,7 +9,16 @@ to images, signatures and the like, are told only where *tag* names them or begi
 
 from imglab.queries.architectures import architecture_ratios, step_ratios
 from imglab.queries.built_from import architecture_support, tag_sources
+from imglab.queries.distributions import (
+    attestation_overhead,
+    bytes_by_depth,
+    media_types,
+    sharing,
+    size_distribution,
+)
+from imglab.queries.growth import growth_by_step
 from imglab.queries.moves import digest_lifetimes, move_calendar, moves
+from imglab.queries.pins import pins
 from imglab.queries.sizes import architecture_sizes, layer_growth, layers, size_over_time
 from imglab.queries.span import instant
 from imglab.queries.tags import PERIODS, Period, aliases, tag_churn, tag_history, tag_lifetimes, tags, update_gaps
@@ -21,12 +30,19 @@ __all__ = [
     "architecture_ratios",
     "architecture_sizes",
     "architecture_support",
+    "attestation_overhead",
+    "bytes_by_depth",
     "digest_lifetimes",
+    "growth_by_step",
     "instant",
     "layer_growth",
     "layers",
+    "media_types",
     "move_calendar",
     "moves",
+    "pins",
+    "sharing",
+    "size_distribution",
     "size_over_time",
     "step_ratios",
     "tag_churn",

@@ -54,12 +54,7 @@ def tag_churn(
     Columns: repository, tag, period_start (UTC), moves.
     Raises UsageError for a period that is none of day, week, month, quarter, year.
     """
-    if period not in PERIODS:
-        raise UsageError(f"{period!r} is no period: choose one of {', '.join(PERIODS)}")
-    return store.query(
-        "tag_churn",
-        span(repository, since, until, tag=tag, period=period),
-    )
+    return store.query("tag_churn", span(repository, since, until, tag=tag, period=checked_period(period)))
 
 
 def tags(store: Store, *, repository: str | None = None, tag: str | None = None) -> pl.DataFrame:
@@ -151,3 +146,10 @@ def update_gaps(
     of what a tag is built from.
     """
     return store.query("update_gaps", span(repository, since, until, tag=tag))
+
+
+def checked_period(period: Period) -> Period:
+    """*period* if it is one. Raises UsageError else."""
+    if period not in PERIODS:
+        raise UsageError(f"{period!r} is no period: choose one of {', '.join(PERIODS)}")
+    return period
