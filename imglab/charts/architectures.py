@@ -64,7 +64,7 @@ def architecture_ratios(frame: pl.DataFrame) -> Chart:
     is_windows = pl.col("platform").str.starts_with("windows").fill_null(False)
     parts = [("ratios", drawn.filter(~is_windows)), ("ratios_windows", drawn.filter(is_windows))]
     whole = drawn.select(pl.col("valid_from").min(), pl.col("drawn_to").max()).select(pl.all().dt.epoch("ms")).row(0)
-    panels = [_ratio_panel(part, name, whole, against) for name, part in parts if part.height]
+    panels = [_ratio_panel(part, name, whole) for name, part in parts if part.height]
     outliers, unknown = int(known["is_outlier"].fill_null(False).sum()), frame.height - known.height
     return titled(
         panels[0] if len(panels) == 1 else alt.vconcat(*panels).resolve_scale(color="independent"),
@@ -75,9 +75,7 @@ def architecture_ratios(frame: pl.DataFrame) -> Chart:
     )
 
 
-def _ratio_panel(
-    frame: pl.DataFrame, name: str, whole: tuple[int, int], against: str
-) -> alt.LayerChart | alt.FacetChart:
+def _ratio_panel(frame: pl.DataFrame, name: str, whole: tuple[int, int]) -> alt.LayerChart | alt.FacetChart:
     """One line per platform, broken where there was none, over a rule at 1."""
     usual = pl.format("{} · {}×", pl.col("series"), pl.col("median_ratio").round(2).cast(pl.String))
     drawn = frame.select(
@@ -100,7 +98,7 @@ def _ratio_panel(
     chosen = alt.selection_point(name=f"chosen_{name}", fields=["line"], bind="legend")
     base = alt.Chart(alt.InlineData(values(drawn)), width=WIDTH, height=280 if name == "ratios" else 160)
     base = folded(base, drawn.columns).encode(
-        y=alt.Y("ratio", type="quantitative", title=f"size / size on {against}", scale=_around(drawn["ratio"])),
+        y=alt.Y("ratio", type="quantitative", title="size in proportion", scale=_around(drawn["ratio"])),
         color=alt.Color(
             "line",
             type="nominal",
@@ -112,10 +110,10 @@ def _ratio_panel(
             line="platform",
             ratio_text="ratio",
             size_exact="size",
-            against_exact=f"size on {against}",
+            against_exact="compared with",
             when="when",
             manifest_digest="image digest",
-            against_manifest_digest=f"image digest on {against}",
+            against_manifest_digest="compared with image",
         ),
     )
     seen = base.mark_rule(strokeWidth=2.5).encode(x=time_axis("valid_from", whole), x2="seen_to")
@@ -131,8 +129,12 @@ def _ratio_panel(
         ring.transform_filter("datum.is_outlier"),
     ]
     if name == "ratios":
-        even = alt.Chart(alt.InlineData([{"even": 1}])).mark_rule(color=QUIET, strokeDash=[6, 4])
-        layers.append(even.encode(y=alt.Y("even", type="quantitative")))
+        ends = drawn.select(
+            pl.col("valid_from").min(), pl.col("drawn_to").max().alias("seen_to"), pl.lit(1).alias("even")
+        )
+        even = alt.Chart(alt.InlineData(values(ends))).mark_rule(color=QUIET, strokeDash=[6, 4])
+        y = alt.Y("even", type="quantitative")
+        layers.append(even.encode(x=time_axis("valid_from", whole), x2="seen_to", y=y))
     return alt.layer(*layers)
 
 
@@ -158,12 +160,14 @@ def step_ratios(frame: pl.DataFrame) -> Chart:
         "repository tag at platform series against step_position step_label compressed_bytes against_bytes delta_bytes"
         " delta_share total_bytes against_total_bytes layer_digest against_layer_digest manifest_digest",
     )
-    known = frame.drop_nulls("delta_bytes")
+    known = frame.drop_nulls(["delta_bytes", "total_bytes", "against_total_bytes"])
     against = only(frame, "against") or "one platform"
     question = f"Which steps make {subject(frame)} smaller or larger than on {against}?"
     if known.is_empty():
         why = "no rows" if frame.is_empty() else "no source tells the sizes of the steps"
         return nothing(question if frame.height else "Which steps make the difference?", "step_ratios", why)
+    if not (known["delta_bytes"] != 0).any():
+        return nothing(question, "step_ratios", "every step weighs the same")
     drawable(known, "step_ratios")
     is_windows = pl.col("platform").str.starts_with("windows").fill_null(False)
     parts = [("steps", known.filter(~is_windows)), ("steps_windows", known.filter(is_windows))]

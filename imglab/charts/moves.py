@@ -12,6 +12,7 @@ from imglab.charts.frames import (
     difference_text,
     drawable,
     exact_size_text,
+    only,
     plain_column,
     subject,
     values,
@@ -82,9 +83,9 @@ def moves(frame: pl.DataFrame) -> Chart:
     base = alt.Chart(alt.InlineData(values(drawn)), width=WIDTH, height=alt.Step(20 if total > 1 else 48))
     chart = (
         folded(base, drawn.columns)
-        .mark_tick(thickness=1.5 if total > 1 else 2.5, size=15 if total > 1 else 40)
+        .mark_rect(width=1.5 if total > 1 else 2.5)
         .encode(
-            x=time_axis("moved_at"),
+            x=time_axis("moved_at", _with_air(drawn["moved_at"])),
             y=row_axis("tag_name", 0.2),
             color=alt.Color(
                 "kind",
@@ -110,15 +111,23 @@ def moves(frame: pl.DataFrame) -> Chart:
     return titled(
         chart,
         f"What did the moves of {tags_of(frame)} change?{_platform(frame)}",
-        _shares(dict(frame.group_by("kind").len().iter_rows())),
+        _shares(dict(frame.select(plain_column("kind", 30, "unknown")).group_by("kind").len().iter_rows())),
         few_of(chosen_rows, total, "with most moves"),
     )
 
 
+def _with_air(times: pl.Series) -> tuple[int, int]:
+    """From before the first to after the last of the *times*, in milliseconds: marks at the edges are seen whole."""
+    moments = times.dt.epoch("ms").to_list()
+    first, last = min(moments), max(moments)
+    air = (last - first) // 100 or 43_200_000
+    return first - air, last + air
+
+
 def _platform(frame: pl.DataFrame) -> str:
     """The platform that moves were judged by, as the end of a question; empty for all of them together."""
-    found = frame["platform"].drop_nulls().unique().to_list()
-    return f" ({found[0]})" if len(found) == 1 else ""
+    found = only(frame, "platform")
+    return f" ({found})" if found else ""
 
 
 def _shares(counts: dict[str, int]) -> str:
