@@ -1,9 +1,9 @@
 -- Function of a repository, a pattern of tags (a glob; null: all) and a platform (null: all images): what each move of a
 -- tag changed. One row per move of a tag from one digest to another; with a platform, per such move in which the tag gave
 -- an image to it before or after.
--- Images before and after are paired by series; where each side has one of a platform, whatever its build; where each has
--- one alone and the platform of either is not known, these. Counts and bytes are null where a source does not tell which
--- images a digest stands for.
+-- Images that are there before and after are paired with themselves, the others by series; where each side has one other of
+-- a platform, whatever its build; where each has one alone and the platform of either is not known, these. Counts and bytes
+-- are null where a source does not tell which images a digest stands for.
 -- kind: the change of the images that says most (image_change), in the order content, unknown, base only, rebuild only,
 -- metadata only; if all are unchanged `platform set` where others came or went; with a platform `unchanged`; else
 -- `attestations only` where the index names others; else `metadata only`, as the index itself differs.
@@ -65,24 +65,33 @@ side as (
         and move.valid_from = tag_image.valid_from
 ),
 
-counted as (
+kept as (
     select
         side.*,
-        count(*) filter (where side.is_from) over one_move as from_count,
-        count(*) filter (where not side.is_from) over one_move as to_count,
-        bool_or(side.platform is null) over one_move as has_unknown_platform,
-        count(*) filter (where side.is_from) over one_platform as from_platform_count,
-        count(*) filter (where not side.is_from) over one_platform as to_platform_count,
+        bool_or(side.is_from) over one_image and bool_or(not side.is_from) over one_image as is_kept,
     from side
+    window one_image as (partition by side.tag, side.moved_at, side.manifest_digest)
+),
+
+counted as (
+    select
+        kept.*,
+        count(*) filter (where kept.is_from) over one_move as from_count,
+        count(*) filter (where not kept.is_from) over one_move as to_count,
+        bool_or(kept.platform is null) over one_move as has_unknown_platform,
+        count(*) filter (where kept.is_from) over one_platform as from_platform_count,
+        count(*) filter (where not kept.is_from) over one_platform as to_platform_count,
+    from kept
     window
-        one_move as (partition by side.tag, side.moved_at),
-        one_platform as (partition by side.tag, side.moved_at, side.platform)
+        one_move as (partition by kept.tag, kept.moved_at, kept.is_kept),
+        one_platform as (partition by kept.tag, kept.moved_at, kept.is_kept, kept.platform)
 ),
 
 keyed as (
     select
         counted.*,
         case
+            when counted.is_kept then counted.manifest_digest
             when counted.from_count = 1 and counted.to_count = 1 and counted.has_unknown_platform then ''
             when counted.from_platform_count = 1 and counted.to_platform_count = 1 then counted.platform
             else counted.series
@@ -104,8 +113,6 @@ pair as (
     select
         numbered.tag,
         numbered.moved_at,
-        any_value(numbered.from_count) as from_count,
-        any_value(numbered.to_count) as to_count,
         any_value(numbered.manifest_digest) filter (where numbered.is_from) as from_manifest_digest,
         any_value(numbered.manifest_digest) filter (where not numbered.is_from) as to_manifest_digest,
         any_value(numbered.compressed_bytes) filter (where numbered.is_from) as from_bytes,
@@ -137,8 +144,6 @@ summed as (
     select
         changed.tag,
         changed.moved_at,
-        any_value(changed.from_count) as from_count,
-        any_value(changed.to_count) as to_count,
         count(*) as image_count,
         count(*) filter (where changed.change = 'content') as content_count,
         count(*) filter (where changed.change = 'base only') as base_count,
