@@ -533,3 +533,76 @@ def pages(real_data: Path, tmp_path_factory: pytest.TempPathFactory) -> Store:
     data = tmp_path_factory.mktemp("pages")
     imports.import_documents(data, "repo-info", real_data / "repo-info.bundle")
     return Store(data)
+
+
+@pytest.mark.real_history
+def test_the_real_moves_of_python(pages: Store) -> None:
+    """Figures that a program of its own counted from layers and texts; more than half left linux/amd64 as it was."""
+    frame = queries.moves(pages, repository="python")
+    assert frame.height == queries.tag_churn(pages, repository="python")["moves"].sum() == 5_588
+    kinds = dict(frame["kind"].value_counts().rows())
+    assert kinds == {
+        "content": 2_064,
+        "base only": 2_058,
+        "platform set": 1_207,
+        "rebuild only": 210,
+        "metadata only": 49,
+    }
+    amd64 = dict(queries.moves(pages, repository="python", platform="linux/amd64")["kind"].value_counts().rows())
+    assert (amd64["unchanged"], amd64["base only"], amd64["rebuild only"], amd64["content"]) == (
+        2_883,
+        1_041,
+        273,
+        1_066,
+    )
+    known = frame.drop_nulls(["pulled_bytes", "to_bytes"])
+    assert known.height == frame.height
+    assert (known["pulled_bytes"] <= known["to_bytes"]).all()
+    changes = ("content", "base", "rebuild", "metadata", "unchanged", "unknown", "came", "went")
+    assert (frame.select(f"{change}_count" for change in changes).sum_horizontal() == frame["image_count"]).all()
+
+
+@pytest.mark.real_history
+@pytest.mark.parametrize("repository", ["python", "golang", "debian", "hello-world"])
+def test_real_calendars_and_lifetimes_agree_with_the_moves(pages: Store, repository: str) -> None:
+    """Each move is on one day and ends one digest; all of it can be drawn."""
+    frames = {name: getattr(queries, name)(pages, repository=repository) for name in NAMES}
+    calendar, lifetimes = frames["move_calendar"], frames["digest_lifetimes"]
+    assert calendar["move_count"].sum() == frames["moves"].height == lifetimes["is_replaced"].sum()
+    kinds = [name for name in calendar.columns if name.endswith("_count") and name not in ("move_count", "tag_count")]
+    assert (calendar.select(kinds).sum_horizontal() == calendar["move_count"]).all()
+    for name, frame in frames.items():
+        chart = charts.specification(getattr(charts, name)(frame))
+        assert sum(map(len, chart["datasets"].values())) <= charts.MAX_ROWS
+
+
+@pytest.mark.real_history
+def test_the_real_kinds_agree_with_what_tags_were_built_from(real_data: Path, tmp_path: Path) -> None:
+    """Where only the base changed, or nothing but that steps ran again, the Dockerfile's commit is mostly the same."""
+    for source in ("repo-info", "official-images"):
+        imports.import_documents(tmp_path, source, real_data / f"{source}.bundle")
+    frame = Store(tmp_path).sql(
+        """
+        with built as (
+            select tag, digest, min(created_at) as created_at from tag_image
+            where repository = $python and platform = 'linux/amd64' and tag not like '%onbuild%' group by tag, digest
+        ), commits as (
+            select distinct move.kind, move.tag, move.moved_at, before.git_commit = after.git_commit as is_same
+            from tag_move($python, null::varchar, 'linux/amd64') as move
+            join built as old on move.tag = old.tag and move.from_digest = old.digest
+            join built as new on move.tag = new.tag and move.to_digest = new.digest
+            join tag_definition_interval as before
+                on before.repository = $python and before.tag = move.tag and before.directory not like '%windows%'
+                and old.created_at >= before.valid_from and old.created_at < coalesce(before.valid_to, 'infinity')
+            join tag_definition_interval as after
+                on after.repository = $python and after.tag = move.tag and after.directory not like '%windows%'
+                and new.created_at >= after.valid_from and new.created_at < coalesce(after.valid_to, 'infinity')
+        )
+        select kind, count(*) filter (where is_same) / count(*)
+        from commits group by kind
+        """,
+        {"python": "docker.io/library/python"},
+    )
+    same = dict(frame.rows())
+    assert min(same["base only"], same["rebuild only"]) > 0.9
+    assert same["content"] < 0.25
