@@ -41,6 +41,11 @@ QUESTIONS = (
     "update_gaps",
     "growth_by_step",
     "step_sizes",
+    "architecture_ratios",
+    "step_ratios",
+    "moves",
+    "move_calendar",
+    "digest_lifetimes",
     "size_distribution",
     "sharing",
     "bytes_by_depth",
@@ -385,6 +390,7 @@ def _add_ask(parsers: Parsers) -> None:
     )
     command.add_argument("--tag", metavar="T", help="a tag; where a question is about many also a glob, such as 3.*")
     command.add_argument("--platform", metavar="P", help="such as linux/amd64, linux/arm/v7")
+    command.add_argument("--against", metavar="P", help="the platform that others are compared with (linux/amd64)")
     command.add_argument("--digest", metavar="D", help="an image, for layers and growth_by_step")
     command.add_argument("--to-repository", metavar="R", help="what growth_by_step compares with (--repository)")
     command.add_argument("--to-tag", metavar="T", help="likewise (--tag)")

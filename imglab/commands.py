@@ -110,7 +110,7 @@ def _draw(question: str, frame: pl.DataFrame, path: Path) -> None:
 
 
 def _given(options: argparse.Namespace) -> dict[str, object]:
-    names = ("references", "repository", "tag", "platform", "digest", "at", "since", "until", "period")
+    names = ("references", "repository", "tag", "platform", "against", "digest", "at", "since", "until", "period")
     sides = ("to_repository", "to_tag", "to_digest")
     return {name: getattr(options, name) for name in (*names, *sides) if getattr(options, name) is not None}
 

@@ -65,7 +65,12 @@ MARTS = (
     Derived("tag_image", ("repository", "tag"), "touched_tag"),
 )
 VIEWS = ("definition_interval", "tag_definition_interval")  # marts that are cheap to derive anew
-FUNCTIONS = {"step_match": "pair", "step_growth": "pair"}  # of relations, with the name of what they take
+FUNCTIONS = {  # that give relations, with the names of what they take
+    "step_match": "pair",
+    "step_growth": "pair",
+    "image_change": "pair",
+    "tag_move": "wanted_repository, wanted_tag, wanted_platform",
+}
 TOUCHED = ("touched_manifest", "touched_index", "touched_tag")
 CHECKS = ("overlapping_interval", "layer_sum", "orphan", "repeated_row")
 

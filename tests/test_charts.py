@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import altair as alt
+import made_frames
 import polars as pl
 import pytest
 import vl_convert
@@ -243,6 +244,8 @@ MADE: dict[str, Callable[[], pl.DataFrame]] = {
     for function in (
         *(layer_growth, size_over_time, architecture_sizes, tag_history, tag_churn, layers, tags),
         *(tag_lifetimes, architecture_support, aliases, tag_sources, update_gaps, growth_by_step, step_sizes),
+        *(made_frames.architecture_ratios, made_frames.step_ratios),
+        *(made_frames.moves, made_frames.move_calendar, made_frames.digest_lifetimes),
     )
 }
 every_chart = pytest.mark.parametrize("name", MADE)

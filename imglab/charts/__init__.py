@@ -9,11 +9,13 @@ inside what Vega-Lite 5.8 and 6.4 draw alike. Text from registries (tags, steps)
 Importing this package makes notebooks draw Altair charts without a network; see `enable_notebook_renderer`.
 """
 
+from imglab.charts.architectures import architecture_ratios, step_ratios
 from imglab.charts.built_from import aliases, architecture_support, tag_sources
 from imglab.charts.changes import size_changes
 from imglab.charts.distributions import attestation_overhead, bytes_by_depth, media_types, sharing, size_distribution
 from imglab.charts.frames import MAX_ROWS, ChartError, MissingColumn, TooManyRows
 from imglab.charts.growth import growth_by_step
+from imglab.charts.moves import digest_lifetimes, move_calendar, moves
 from imglab.charts.output import (
     enable_notebook_renderer,
     mime_bundle,
@@ -37,10 +39,12 @@ __all__ = [
     "MissingColumn",
     "TooManyRows",
     "aliases",
+    "architecture_ratios",
     "architecture_sizes",
     "architecture_support",
     "attestation_overhead",
     "bytes_by_depth",
+    "digest_lifetimes",
     "document",
     "enable_notebook_renderer",
     "figure",
@@ -49,6 +53,8 @@ __all__ = [
     "layers",
     "media_types",
     "mime_bundle",
+    "move_calendar",
+    "moves",
     "pins",
     "save",
     "sharing",
@@ -56,6 +62,7 @@ __all__ = [
     "size_distribution",
     "size_over_time",
     "specification",
+    "step_ratios",
     "step_sizes",
     "tag_churn",
     "tag_history",

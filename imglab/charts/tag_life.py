@@ -2,24 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
 import altair as alt
 import polars as pl
 
-from imglab.charts.frames import checked, drawable, only, plain, short_repository, subject, values
-from imglab.charts.theme import MAIN, OTHER, RAMP, WIDTH, Chart, categories, nothing, titled, tooltips
+from imglab.charts.frames import checked, drawable, only, subject, values
+from imglab.charts.survival import MOST_LINES, Words, curves_of_kinds, curves_of_repositories, duration, falling, steps
+from imglab.charts.theme import MAIN, RAMP, WIDTH, Chart, nothing, titled, tooltips
 from imglab.charts.timeline import tags_of
 
-MOST_LINES = 9
-_KINDS = ("name", "x", "x.y", "x.y.z", "dated", "pre-release")
-_ALL = "all tags"
 _DAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
 _HOUR = 1 / 24
-_AGES = {0.0: "0", 1.0: "1 day", 7.0: "1 week", 30.0: "1 month", 91.0: "3 months", 365.0: "1 year", 1096.0: "3 years"}
-_AGES |= {3652.0: "10 years"}
 _GAPS = {0.0: "0", _HOUR: "1 hour", 0.25: "6", 1.0: "1 day", 2.0: "2", 4.0: "4", 7.0: "1 week", 14.0: "2", 28.0: "4"}
 _GAPS |= {91.0: "3 months", 182.0: "6", 365.0: "1 year"}
+_WORDS = Words("tags", "age of a tag", "still there", "ended", "half gone", "more than half live on")
 
 
 def tag_lifetimes(frame: pl.DataFrame) -> Chart:
@@ -44,136 +39,19 @@ def tag_lifetimes(frame: pl.DataFrame) -> Chart:
     if counted.is_empty():
         return nothing(question, "tag_lifetimes", "what was there at the first look may be older")
     several = counted["repository"].n_unique()
-    curves = _curves_of_repositories(counted) if several > 1 else _curves_of_kinds(counted)
+    past = counted.with_columns(pl.col("ended_at").is_not_null().alias("is_past"))
+    curves = curves_of_repositories(counted) if several > 1 else curves_of_kinds(past)
     left_out = frame.height - counted.height
     still_there = counted["ended_at"].is_null().sum()
     many = f"The {MOST_LINES} repositories with most tags, of {several}." if several > MOST_LINES else ""
     return titled(
-        _falling(drawable(_steps(curves), "tag_lifetimes")),
+        falling(drawable(steps(curves, _WORDS), "tag_lifetimes"), "tag_lifetimes", _WORDS),
         question,
         f"{counted.height:,} tag{'s' if counted.height > 1 else ''}, {still_there:,} still there."
         " Estimated by Kaplan and Meier's method.",
         f"{left_out:,} that were there at the first look may be older and are left out." if left_out else "",
         many,
     )
-
-
-def _curves_of_kinds(frame: pl.DataFrame) -> pl.DataFrame:
-    """Points of a curve for each kind of tag; and of one for all of them, if there are several."""
-    order = {kind: number for number, kind in enumerate(_KINDS)}
-    of_kind = pl.col("tag_kind").replace_strict(order, default=len(_KINDS), return_dtype=pl.Int64)
-    is_gone, length = pl.col("ended_at").is_not_null(), pl.col("tag").str.len_chars()
-    example = pl.col("tag").sort_by(is_gone, length, "tag").first().over("tag_kind")
-    kinds = frame.select(
-        of_kind.alias("order"),
-        pl.format("{} ({})", pl.col("tag_kind").fill_null("unknown"), example.fill_null("unknown"))
-        .map_elements(lambda text: plain(text, 40), pl.String)
-        .alias("group"),
-        "lifetime_days",
-        pl.col("kind_at_risk_count").alias("at_risk_count"),
-        pl.col("kind_ended_count").alias("ended_count"),
-        pl.col("kind_surviving_share").alias("surviving_share"),
-    )
-    every = frame.select(
-        pl.lit(len(_KINDS) + 1, pl.Int64).alias("order"), pl.lit(_ALL).alias("group"), *kinds.columns[2:]
-    )
-    return kinds if kinds["group"].n_unique() == 1 else pl.concat([kinds, every])
-
-
-def _curves_of_repositories(frame: pl.DataFrame) -> pl.DataFrame:
-    """Points of a curve for each repository, of those with most tags."""
-    sizes = frame.group_by("repository").len().sort("len", "repository", descending=[True, False]).head(MOST_LINES)
-    chosen = sizes.drop("len").with_row_index("order").with_columns(pl.col("order").cast(pl.Int64))
-    return frame.join(chosen, on="repository").select(
-        "order",
-        pl.col("repository").map_elements(short_repository, pl.String).alias("group"),
-        "lifetime_days",
-        "at_risk_count",
-        "ended_count",
-        "surviving_share",
-    )
-
-
-def _steps(curves: pl.DataFrame) -> pl.DataFrame:
-    """The points at which a curve falls, with its beginning and its end."""
-    points = _named(curves.unique().sort("order", "group", "lifetime_days"))
-    begun = points.unique("line", maintain_order=True).with_columns(
-        pl.lit(0, pl.Int64).alias("lifetime_days"),
-        pl.lit(0, pl.Int64).alias("ended_count"),
-        pl.lit(1.0).alias("surviving_share"),
-        pl.col("size").alias("at_risk_count"),
-    )
-    is_last = pl.col("lifetime_days") == pl.col("lifetime_days").max().over("line")
-    falls = points.filter((pl.col("ended_count") > 0) | is_last)
-    drawn = pl.concat([begun, falls]).sort("order", "group", "lifetime_days", maintain_order=True)
-    return drawn.select(
-        "line",
-        pl.col("lifetime_days").alias("age_days"),
-        pl.col("surviving_share").round(4).alias("share"),
-        pl.format("{} %", (pl.col("surviving_share") * 100).round(1)).alias("share_text"),
-        pl.col("at_risk_count").alias("at_risk"),
-        pl.col("ended_count").alias("ended"),
-    )
-
-
-def _named(points: pl.DataFrame) -> pl.DataFrame:
-    """Each point with the name of its line: how many tags it is about, and at which age half of them had ended."""
-    sized = points.with_columns(
-        pl.col("at_risk_count").max().over("group").alias("size"),
-        pl.col("lifetime_days").filter(pl.col("surviving_share") <= 0.5).min().over("group").alias("half"),
-    )
-    gone = pl.format("half gone at {} days", "half").fill_null("more than half live on")
-    many = pl.col("size").map_elements(lambda size: f"{size:,}", pl.String)
-    return sized.with_columns(pl.format("{} · {} · {}", "group", many, gone).alias("line"))
-
-
-def _falling(drawn: pl.DataFrame) -> Chart:
-    """The curves, with a point to hover over where they fall."""
-    lines = drawn["line"].unique(maintain_order=True).to_list()
-    colours = categories(len(lines))
-    if lines[-1].startswith(f"{_ALL} · "):
-        colours[-1] = OTHER
-    chosen = alt.selection_point(name="chosen_line", fields=["line"], bind="legend")
-    base = alt.Chart(alt.InlineData(values(drawn)), width=WIDTH, height=320).encode(
-        x=_duration("age_days", "age of a tag", _AGES, max(drawn["age_days"].to_list()) or 1, constant=1),
-        y=alt.Y(
-            "share",
-            type="quantitative",
-            title="share still there",
-            scale=alt.Scale(domain=[0, 1]),
-            axis=alt.Axis(format="%", tickCount=4),
-        ),
-        color=alt.Color(
-            "line",
-            type="nominal",
-            title="tags",
-            scale=alt.Scale(domain=lines, range=colours),
-            legend=alt.Legend(labelLimit=340),
-        ),
-        opacity=alt.when(chosen).then(alt.value(1)).otherwise(alt.value(0.1)),
-    )
-    point = base.mark_point(filled=True, size=60).encode(
-        opacity=alt.value(0),
-        tooltip=tooltips(
-            line="tags",
-            age_days="age in days",
-            share_text="still there",
-            at_risk="followed to this age",
-            ended="ended at it",
-        ),
-    )
-    line = base.mark_line(interpolate="step-after", strokeWidth=2).properties(name="tag_lifetimes")
-    return alt.layer(line.add_params(chosen), point)
-
-
-def _duration(field: str, title: str, words: Mapping[float, str], longest: float, *, constant: float) -> alt.X:
-    """Days along the bottom, the short ones as far apart as the long ones; *words* name some."""
-    shown = {days: word for days, word in words.items() if days <= longest}
-    # Ours are the only words in this expression.
-    texts = " : ".join(f"datum.value === {days} ? '{word}'" for days, word in shown.items())
-    axis = alt.Axis(values=list(shown), labelExpr=f"{texts} : ''", grid=True, labelOverlap="greedy")
-    scale = alt.Scale(type="symlog", constant=constant, domain=[0, longest], nice=False)
-    return alt.X(field, type="quantitative", title=title, scale=scale, axis=axis)
 
 
 def update_gaps(frame: pl.DataFrame) -> Chart:
@@ -272,7 +150,7 @@ def _gaps(cells: pl.DataFrame) -> alt.Chart:
     base = alt.Chart(alt.InlineData(values(drawn)), width=WIDTH, height=180)
     top = max(max(drawn["gap_to_days"].to_list()), 1)
     bars = base.mark_rect(color=MAIN, stroke="#ffffff", strokeWidth=0.6, strokeOpacity=0.7).encode(
-        x=_duration("gap_from_days", "time since the tag's last move", _GAPS, top, constant=_HOUR),
+        x=duration("gap_from_days", "time since the tag's last move", _GAPS, top, constant=_HOUR),
         x2="gap_to_days",
         y=alt.Y("share", type="quantitative", title="share of the gaps", axis=alt.Axis(format="%", tickCount=4)),
         y2=alt.datum(0),
