@@ -1,86 +1,19 @@
-"""
-One typed function per question; each has a `.sql` file, a chart and an `ask` name that are spelled the same.
-
-Repositories may be given as people write them (`python` is `docker.io/library/python`). Times are UTC instants; without
-a zone they are taken as UTC. Every function raises StoreEmpty if nothing was ever loaded and InvalidReference for a
-text that names no repository; what the store does not know gives an empty frame. Tags that stand for what is attached
-to images, signatures and the like, are told only where *tag* names them or begins as they do: `sha256-*`.
-"""
+"""Tags: where they point, when they move, how long they live, which go together."""
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Literal
 
 import polars as pl
 
 from imglab.errors import UsageError
 from imglab.oci import canonical_repository
+from imglab.queries.span import instant, span
 from imglab.store import Store
 
 Period = Literal["day", "week", "month", "quarter", "year"]
 PERIODS: tuple[Period, ...] = ("day", "week", "month", "quarter", "year")
-
-
-def layer_growth(
-    store: Store,
-    *,
-    repository: str,
-    tag: str,
-    platform: str = "linux/amd64",
-    since: datetime | None = None,
-    until: datetime | None = None,
-) -> pl.DataFrame:
-    """
-    The layers of a tag's image for one platform over time, each with the build step that made it.
-
-    One row per stretch of time with one image, and layer; by time, then position.
-    Columns: repository, tag, platform, valid_from, valid_to (null while current), last_observed_at, manifest_digest,
-    position (from 0, the base first), layer_digest, compressed_bytes, stack_from_bytes and stack_to_bytes (sum of
-    the layers below, and with it), step_label and created_by (null where a step cannot be told), step_group (one of
-    the nine labels with the largest layers, else `other steps` or `unknown step`).
-    For Windows *platform* may name one build: `windows/amd64 10.0.17763`.
-    """
-    return store.query(
-        "layer_growth",
-        _span(repository, since, until, tag=tag, platform=platform),
-    )
-
-
-def size_over_time(
-    store: Store,
-    *,
-    repository: str,
-    tag: str,
-    platform: str | None = None,
-    since: datetime | None = None,
-    until: datetime | None = None,
-) -> pl.DataFrame:
-    """
-    The compressed size of a tag's images over time.
-
-    One row per interval of the tag and image; by time, then platform.
-    Columns: repository, tag, platform, series (platform, with the build for Windows), os_version, valid_from, valid_to
-    (null while current), last_observed_at, digest (what the tag pointed at), manifest_digest, compressed_bytes and
-    layer_count (null for images that no source described).
-    """
-    return store.query(
-        "size_over_time",
-        _span(repository, since, until, tag=tag, platform=platform),
-    )
-
-
-def architecture_sizes(store: Store, *, repository: str, tag: str, at: datetime | None = None) -> pl.DataFrame:
-    """
-    The images that a tag gave to each platform at a time, side by side.
-
-    One row per image, smallest first; without *at* those of the newest interval.
-    Columns: repository, tag, at, platform, series, os_version, compressed_bytes, layer_count, ratio_to_amd64 (size
-    divided by that of linux/amd64; null where there is none), manifest_digest, created_at.
-    """
-    return store.query(
-        "architecture_sizes", {"repository": canonical_repository(repository), "tag": tag, "at": instant(at)}
-    )
 
 
 def tag_history(
@@ -101,7 +34,7 @@ def tag_history(
     """
     return store.query(
         "tag_history",
-        _span(repository, since, until, tag=tag),
+        span(repository, since, until, tag=tag),
     )
 
 
@@ -125,36 +58,7 @@ def tag_churn(
         raise UsageError(f"{period!r} is no period: choose one of {', '.join(PERIODS)}")
     return store.query(
         "tag_churn",
-        _span(repository, since, until, tag=tag, period=period),
-    )
-
-
-def layers(
-    store: Store,
-    *,
-    repository: str,
-    tag: str | None = None,
-    digest: str | None = None,
-    platform: str = "linux/amd64",
-    at: datetime | None = None,
-) -> pl.DataFrame:
-    """
-    The layers of one image: what *tag* gave to *platform* at a time (default: newest), or the image *digest*.
-
-    One row per layer, in the order in which they are applied.
-    Columns: repository, tag (null when asked by digest), platform, manifest_digest, position, layer_digest,
-    compressed_bytes, media_type, is_foreign, step_label, created_by and step_created_at (null where a step cannot be
-    told).
-    """
-    return store.query(
-        "layers",
-        {
-            "repository": canonical_repository(repository),
-            "tag": None if digest else tag,
-            "digest": digest,
-            "platform": platform,
-            "at": instant(at),
-        },
+        span(repository, since, until, tag=tag, period=period),
     )
 
 
@@ -206,29 +110,6 @@ def tag_lifetimes(
     )
 
 
-def architecture_support(
-    store: Store,
-    *,
-    repository: str,
-    tag: str | None = None,
-    since: datetime | None = None,
-    until: datetime | None = None,
-) -> pl.DataFrame:
-    """
-    Since when, and until when, there was anything for each platform.
-
-    One row per platform and stretch of time in which at least one tag was built for it; by platform, then time. *tag*
-    may be a glob; without it all tags.
-    Columns: repository, tag (as asked for), platform, basis, valid_from, valid_to (null while current),
-    last_observed_at, tag_count (tags that were built for it in the stretch), last_tag_count (of these, those at its
-    end, or now), last_all_tag_count (all tags at that time).
-    basis is `definition` where documents say for which architectures a tag is built (official-images); else `document`,
-    the list of architectures in a README, which is about no single tag: the counts are null, and it does not answer for
-    *tag*; else `digest`, the images that the tags gave.
-    """
-    return store.query("architecture_support", _span(repository, since, until, tag=tag))
-
-
 def aliases(store: Store, *, repository: str, tag: str | None = None, at: datetime | None = None) -> pl.DataFrame:
     """
     Which tags are names of the same thing at a time, and since when they go together.
@@ -246,30 +127,6 @@ def aliases(store: Store, *, repository: str, tag: str | None = None, at: dateti
     differences of less than a day do not count then, since sources look at one tag after the other.
     """
     return store.query("aliases", {"repository": canonical_repository(repository), "tag": tag, "at": instant(at)})
-
-
-def tag_sources(
-    store: Store,
-    *,
-    repository: str,
-    tag: str | None = None,
-    at: datetime | None = None,
-    since: datetime | None = None,
-    until: datetime | None = None,
-) -> pl.DataFrame:
-    """
-    What each tag was built from: commit, directory and file, and the document that says so.
-
-    One row per tag, build of it and stretch of time in which it was built so; by tag, then time, the main build first.
-    A tag may have several builds at a time: for Linux and for Windows, or for each platform. *tag* may be a glob;
-    without it all tags. With *at* only what was so then.
-    Columns: repository, tag, valid_from, valid_to (null while current), last_observed_at, is_main (the build for
-    linux/amd64, else the first by platform), platforms (text, with commas; null where no document states any),
-    git_repository, git_commit (old documents also name tags and branches), directory, file, url (of the file, where it
-    is kept on GitHub, GitLab or Launchpad; else null), source, document and document_revision (the version that said so
-    first).
-    """
-    return store.query("tag_sources", _span(repository, since, until, tag=tag) | {"at": instant(at)})
 
 
 def update_gaps(
@@ -293,15 +150,4 @@ def update_gaps(
     basis is `digest`, moves from one digest to another, if any are known of the repository, else `definition`, changes
     of what a tag is built from.
     """
-    return store.query("update_gaps", _span(repository, since, until, tag=tag))
-
-
-def _span(repository: str, since: datetime | None, until: datetime | None, **others: str | None) -> dict[str, object]:
-    return {"repository": canonical_repository(repository), "since": instant(since), "until": instant(until), **others}
-
-
-def instant(time: datetime | None) -> datetime | None:
-    """*time* as a UTC instant; without a zone it is taken as UTC."""
-    if time is None:
-        return None
-    return time.replace(tzinfo=UTC) if time.tzinfo is None else time.astimezone(UTC)
+    return store.query("update_gaps", span(repository, since, until, tag=tag))

@@ -1,0 +1,31 @@
+"""
+One typed function per question; each has a `.sql` file, a chart and an `ask` name that are spelled the same.
+
+Repositories may be given as people write them (`python` is `docker.io/library/python`). Times are UTC instants; without
+a zone they are taken as UTC. Every function raises StoreEmpty if nothing was ever loaded and InvalidReference for a
+text that names no repository; what the store does not know gives an empty frame. Tags that stand for what is attached
+to images, signatures and the like, are told only where *tag* names them or begins as they do: `sha256-*`.
+"""
+
+from imglab.queries.built_from import architecture_support, tag_sources
+from imglab.queries.sizes import architecture_sizes, layer_growth, layers, size_over_time
+from imglab.queries.span import instant
+from imglab.queries.tags import PERIODS, Period, aliases, tag_churn, tag_history, tag_lifetimes, tags, update_gaps
+
+__all__ = [
+    "PERIODS",
+    "Period",
+    "aliases",
+    "architecture_sizes",
+    "architecture_support",
+    "instant",
+    "layer_growth",
+    "layers",
+    "size_over_time",
+    "tag_churn",
+    "tag_history",
+    "tag_lifetimes",
+    "tag_sources",
+    "tags",
+    "update_gaps",
+]
