@@ -44,6 +44,8 @@ STAGING = (
     "stg_config",
     "stg_history",
     "stg_blob",
+    "stg_sbom",
+    "stg_package",
 )
 
 
@@ -64,7 +66,7 @@ MARTS = (
     Derived("tag_interval", ("repository", "tag"), "touched_tag"),
     Derived("tag_image", ("repository", "tag"), "touched_tag"),
 )
-VIEWS = ("definition_interval", "tag_definition_interval")  # marts that are cheap to derive anew
+VIEWS = ("definition_interval", "tag_definition_interval", "image_sbom")  # marts that are cheap to derive anew
 TOUCHED = ("touched_manifest", "touched_index", "touched_tag")
 CHECKS = ("overlapping_interval", "layer_sum", "orphan", "repeated_row")
 
