@@ -58,8 +58,8 @@ class Targets:
 
 def read_targets(path: Path, said: Mapping[str, Any] | None = None) -> Targets:
     """
-    What the file at *path* says, with what was *said* on the command line in place of its `tags`, `platforms` and
-    `referrers`.
+    What the file at *path* says, with what was *said* on the command line in place of its `tags`, `platforms`,
+    `referrers` and `sbom`.
 
     Raises InvalidTargets if anything in it is wrong, UsageError if it cannot be read.
     """
@@ -242,6 +242,7 @@ _OF_TARGET: dict[str, _Check] = {
     "newest": _count,
     "prereleases": _flag,
     "referrers": _flag,
+    "sbom": _flag,
 }
 _OF_REGISTRY = ("plain_http", "ca_cert", "insecure", "concurrency", "username")
 _HOMES = {
@@ -357,7 +358,7 @@ _QUOTED = 'write [registry."registry.example"], with the name in quotes'
 def _wanted(table: Mapping[str, Any]) -> Iterator[Target | Namespace]:
     """What a table asks for; names of tags are targets by themselves, but in namespaces patterns among others."""
     found: Target | Namespace = table["repository"]
-    more = {key: table[key] for key in ("platforms", "referrers") if key in table}
+    more = {key: table[key] for key in ("platforms", "referrers", "sbom") if key in table}
     names = tuple(tag for tag in table.get("tags", ()) if not _WILD.search(tag))
     limits = {key: table[key] for key in ("exclude", "newest", "prereleases") if key in table}
     choice = TagChoice(tuple(tag for tag in table.get("tags", ()) if tag not in names), names, **limits)

@@ -7,7 +7,8 @@ registries leave `Docker-Content-Digest` out or refuse HEAD, so the tag is fetch
 are none; signed schema 1 manifests are named by the digest of what was signed.
 
 What is attached to images costs a request for each digest, so that it is asked for only where it is wanted (see
-`referrers`); signatures that cosign keeps under tags are found where the repository is listed.
+`referrers`); signatures that cosign keeps under tags are found where the repository is listed. Bills of materials cost
+one each, once ever, likewise (see `sbom_layers`).
 
 What a limit leaves to a later run (see `pace`) is one failure for each registry, not one for each item: the next run
 finds what is held and goes on from there.
@@ -30,7 +31,9 @@ from imglab.errors import InvalidReference, ParseError, Postponed, SourceError
 from imglab.http import MEBIBYTE, Answer, Client, Request, next_page
 from imglab.oci import Child, Document, Platform, Reference
 from imglab.records import Blob, Failure, Listing, Record, TagObservation
+from imglab.sources import sbom_layers
 from imglab.sources.referrers import Lists, ask, fallback_tag
+from imglab.sources.sbom_layers import Bill
 from imglab.sources.tag_choice import TagChoice, is_artifact_tag
 
 DOCUMENT_LIMIT = 8 * MEBIBYTE
@@ -76,6 +79,14 @@ class Known(Protocol):
         """For each of *digests* that is a held index or image: the manifests that it names and that are wanted."""
         ...
 
+    def bills(self, digests: Collection[str]) -> Mapping[str, Sequence[Bill]]:
+        """For each of *digests* that is a held manifest with bills of materials for layers: these."""
+        ...
+
+    def read_sboms(self, digests: Collection[str]) -> Collection[str]:
+        """Those of *digests* that are bills of materials which were read as well as they can be."""
+        ...
+
 
 @dataclass(frozen=True, slots=True)
 class Named:
@@ -94,6 +105,7 @@ class Target:
     choice: TagChoice = _ALL_TAGS
     platforms: tuple[Platform, ...] = ()  # none: all
     referrers: bool = False  # also what is attached to the images
+    sbom: bool = False  # also the packages that bills of materials list
 
     @classmethod
     def parse(cls, text: str, glob: str | None = None) -> Target:
@@ -150,6 +162,14 @@ class _Attached:
     is_listed: bool = False  # all of these are known
 
 
+@dataclass(slots=True)
+class _Billed:
+    """A repository whose bills of materials are wanted."""
+
+    repository: Reference
+    roots: dict[str, None] = field(default_factory=dict)  # digests that were asked for, tags or lists point at
+
+
 @dataclass(frozen=True, slots=True)
 class _Wanted:
     repository: Reference
@@ -181,6 +201,8 @@ class _Pass:
     roots: Counter[str] = field(default_factory=Counter)  # by repository: documents that were asked for,
     branches: Counter[str] = field(default_factory=Counter)  # and those that they lead to
     attached: dict[str, _Attached] = field(default_factory=dict)  # by repository, where artifacts are wanted
+    billed: dict[str, _Billed] = field(default_factory=dict)  # by repository, where bills of materials are
+    bills: dict[str, Sequence[Bill]] = field(default_factory=dict)  # by manifest, of those that were read
     below: dict[str, Sequence[str]] = field(default_factory=dict)  # manifests in indexes and images that were read
     postponed: dict[tuple[str, str], _Rest] = field(default_factory=dict)  # by registry and kind
 
@@ -213,9 +235,11 @@ def collect(
     state = _Pass(client, known, now, chosen, progress, counts or Counts(), client.limits.pages)
     targets = list(targets)
     for target in targets:
+        repository = replace(target.reference, tag=None, digest=None)
         if target.referrers:
-            repository = replace(target.reference, tag=None, digest=None)
             state.attached.setdefault(repository.repository, _Attached(repository))
+        if target.sbom:
+            state.billed.setdefault(repository.repository, _Billed(repository))
     tags = {target.reference: _Tag(target.reference, False) for target in targets if target.reference.tag}
     listed: list[_Tag] = []
     yield from _listings(state, _with_named(targets), listed)
@@ -229,6 +253,7 @@ def collect(
     yield from _gets(state, unclear)
     yield from _levels(state)
     yield from _artifacts(state)
+    yield from _sboms(state)
     yield from _rests(state)
 
 
@@ -278,6 +303,12 @@ class _NothingKnown:
 
     def subjects(self, digests: Collection[str]) -> Mapping[str, Sequence[str]]:
         return {}
+
+    def bills(self, digests: Collection[str]) -> Mapping[str, Sequence[Bill]]:
+        return {}
+
+    def read_sboms(self, digests: Collection[str]) -> Collection[str]:
+        return ()
 
 
 def parse_tags(body: bytes, *, source: str) -> list[str]:
@@ -567,6 +598,8 @@ def _document(state: _Pass, wanted: _Wanted, answer: Answer) -> Iterator[Record]
             document = oci.parse_manifest(answer.body, digest=digest, media_type=media_type)
             rows = list(document.records)
             _want_children(state, wanted, document)
+            if state.billed:
+                state.bills[digest] = sbom_layers.bills_of(rows)
     except ParseError as error:
         yield from _failure(state, wanted.repository.repository, wanted.locator, error)
         return
@@ -578,7 +611,7 @@ def _document(state: _Pass, wanted: _Wanted, answer: Answer) -> Iterator[Record]
 
 def _want_children(state: _Pass, wanted: _Wanted, document: Document) -> None:
     chosen = state.choose(document.children)
-    if state.attached and document.kind in {"index", "image"}:
+    if (state.attached or state.billed) and document.kind in {"index", "image"}:
         state.below[wanted.child.digest] = [child.digest for child in chosen]
     for child in chosen:
         _want(state, _Wanted(wanted.repository, child, False, wanted.depth + 1))
@@ -598,8 +631,9 @@ def _chosen(platforms: frozenset[str], children: Sequence[Child]) -> Sequence[Ch
 
 
 def _note_root(state: _Pass, reference: Reference, digest: str) -> None:
-    if attached := state.attached.get(reference.repository):
-        attached.roots[digest] = None
+    for wanted in (state.attached, state.billed):
+        if one := wanted.get(reference.repository):
+            one.roots[digest] = None
 
 
 def _artifacts(state: _Pass) -> Iterator[Record]:
@@ -610,6 +644,8 @@ def _artifacts(state: _Pass) -> Iterator[Record]:
     yield from ask(subjects, state.client, most_pages=state.most_pages, fail=fail, found=found)
     for repository, child in found.documents:
         _want(state, _Wanted(repository, child, False, 1))
+        if billed := state.billed.get(repository.repository):
+            billed.roots[child.digest] = None
     tags: list[_Tag] = []
     for one in state.attached.values():
         missing = found.missing.get(one.repository, ())
@@ -651,6 +687,48 @@ def _artifact_tags(
         listed = {reference.tag for reference in attached.tags}
         guesses = [replace(attached.repository, tag=tag) for tag in lists if tag not in listed]
         tags += [_Tag(reference, False, is_guess=True) for reference in guesses]
+
+
+# --- bills of materials ----------------------------------------------------------------------------------------------
+
+
+def _sboms(state: _Pass) -> Iterator[Record]:
+    """The bills of materials about images of repositories where they are wanted, but for those that were read."""
+    wanted: dict[str, tuple[Reference, Bill]] = {}
+    for one in state.billed.values():
+        most = _MOST_BELOW * max(1, len(one.roots))
+        for count, bill in enumerate(_bills(state, one), 1):
+            if count > most:
+                text = f"{one.repository} leads to more than {_MOST_BELOW:,} bills of materials for each tag"
+                locator = str(replace(one.repository, digest=bill.digest))
+                _put_off(state, one.repository.repository, locator, Postponed(text, kind="too-many"))
+                continue
+            wanted.setdefault(bill.digest, (one.repository, bill))
+    read = state.known.read_sboms(wanted) if wanted else ()
+    unread = [pair for digest, pair in wanted.items() if digest not in read]
+    fail = partial(_failure, state)
+    yield from sbom_layers.fetch(unread, state.client, fail=fail, progress=state.progress)
+
+
+def _bills(state: _Pass, billed: _Billed) -> Iterator[Bill]:
+    """The bills of materials in all manifests below the roots of a repository."""
+    manifests = _manifests(state, billed.roots)
+    held = state.known.bills([digest for digest in manifests if digest not in state.bills])
+    for digest in manifests:
+        yield from state.bills.get(digest) or held.get(digest, ())
+
+
+def _manifests(state: _Pass, roots: Collection[str]) -> list[str]:
+    """*roots*, and all manifests that they lead to and that are wanted."""
+    found: dict[str, None] = {}
+    level = list(roots)
+    while level:
+        new = [digest for digest in dict.fromkeys(level) if digest not in found]
+        found |= dict.fromkeys(new)
+        known = state.known.children([digest for digest in new if digest not in state.below])
+        level = [child for digest in new for child in state.below.get(digest, ())]
+        level += [one.digest for named in known.values() for one in named if not one.is_config]
+    return list(found)
 
 
 # --- shared ----------------------------------------------------------------------------------------------------------
