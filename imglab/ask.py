@@ -36,7 +36,8 @@ def _check_options(question: str, given: Mapping[str, object], known: Mapping[st
     options = {name: parameter for name, parameter in known.items() if name != "store"}
     for name in given:
         if name not in options:
-            raise UsageError(f"{question} takes no --{name}; it takes {', '.join(f'--{option}' for option in options)}")
+            takes = ", ".join(f"--{option.replace('_', '-')}" for option in options)
+            raise UsageError(f"{question} takes no --{name.replace('_', '-')}; it takes {takes}")
     for name, parameter in options.items():
         if parameter.default is inspect.Parameter.empty and name not in given:
             raise UsageError(f"{question} needs --{name}")

@@ -39,6 +39,7 @@ QUESTIONS = (
     "aliases",
     "tag_sources",
     "update_gaps",
+    "package_growth",
 )
 
 
@@ -183,6 +184,11 @@ def _add_snapshot(parsers: Parsers) -> None:
         "--referrers",
         action="store_true",
         help="also what is attached to the images: signatures, attestations; a request for each of them",
+    )
+    command.add_argument(
+        "--sbom",
+        action="store_true",
+        help="also the packages in the images, as attested bills of materials list them; a request for each, once ever",
     )
     command.add_argument("--platform", action="append", metavar="OS/ARCH", help="only these platforms (repeatable)")
     _add_connection(command)
@@ -374,6 +380,8 @@ def _add_ask(parsers: Parsers) -> None:
     command.add_argument("--tag", metavar="T", help="a tag; where a question is about many also a glob, such as 3.*")
     command.add_argument("--platform", metavar="P", help="such as linux/amd64, linux/arm/v7")
     command.add_argument("--digest", metavar="D", help="an image, for layers")
+    command.add_argument("--to-repository", metavar="R", help="what package_growth compares with (--repository)")
+    command.add_argument("--to-tag", metavar="T", help="likewise (--tag)")
     command.add_argument("--at", type=_time, metavar="TIME", help="2019-10-17 or 2019-10-17T05:38:15Z")
     command.add_argument("--since", type=_time, metavar="TIME")
     command.add_argument("--until", type=_time, metavar="TIME")

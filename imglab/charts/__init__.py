@@ -18,6 +18,7 @@ from imglab.charts.output import (
     specification,
     title_of,
 )
+from imglab.charts.packages import package_growth
 from imglab.charts.page import document, figure
 from imglab.charts.side_by_side import architecture_sizes, layers, tags
 from imglab.charts.tag_life import tag_lifetimes, update_gaps
@@ -40,6 +41,7 @@ __all__ = [
     "layer_growth",
     "layers",
     "mime_bundle",
+    "package_growth",
     "save",
     "size_over_time",
     "specification",

@@ -8,6 +8,7 @@ to images, signatures and the like, are told only where *tag* names them or begi
 """
 
 from imglab.queries.built_from import architecture_support, tag_sources
+from imglab.queries.packages import package_growth
 from imglab.queries.sizes import architecture_sizes, layer_growth, layers, size_over_time
 from imglab.queries.span import instant
 from imglab.queries.tags import PERIODS, Period, aliases, tag_churn, tag_history, tag_lifetimes, tags, update_gaps
@@ -21,6 +22,7 @@ __all__ = [
     "instant",
     "layer_growth",
     "layers",
+    "package_growth",
     "size_over_time",
     "tag_churn",
     "tag_history",
