@@ -7,10 +7,11 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import polars as pl
 import pytest
 from made import REPOSITORY, commit, config, day, digest, image, index, seen
 
-from imglab import queries
+from imglab import charts, queries
 from imglab.journal import Journal
 from imglab.records import IndexEntry, Layer, Manifest, Package, Record, Sbom
 from imglab.store import CHECKS, Store
@@ -259,3 +260,77 @@ def test_a_tag_that_was_gone_and_came_back(tmp_path: Path, tag: str) -> None:
     frame = queries.package_growth(store, repository=REPOSITORY, tag=tag)
     assert frame["to_version"].to_list() == (["2"] if tag == "a" else [])
     assert queries.package_growth(store, repository=REPOSITORY, tag=tag, since=day(3)).is_empty()
+
+
+# --- the chart -------------------------------------------------------------------------------------------------------
+
+
+def chart_of(frame: pl.DataFrame) -> dict[str, Any]:
+    return charts.specification(charts.package_growth(frame))
+
+
+def drawn(specification: dict[str, Any]) -> list[list[dict[str, Any]]]:
+    """The rows of each panel."""
+    panels = specification.get("vconcat", [specification])
+    return [specification["datasets"][panel["data"]["name"]] for panel in panels]
+
+
+def growth_of(tmp_path: Path, before: Iterable[Given], after: Iterable[Given], *platforms: str) -> pl.DataFrame:
+    """What changed in an image for each of *platforms*."""
+    records: list[Record] = [seen("a", "e1", day(1)), seen("a", "e2", day(2))]
+    for number, packages in enumerate((list(before), list(after)), 1):
+        records.append(Manifest(digest(f"e{number}"), None, "index"))
+        for at, platform in enumerate(platforms):
+            name, note, bill = (f"{letter}{number}{at}" for letter in "abf")
+            os, architecture = platform.split("/")
+            entries = [
+                IndexEntry(digest(f"e{number}"), 2 * at, digest(name), os=os, architecture=architecture),
+                IndexEntry(digest(f"e{number}"), 2 * at + 1, digest(note), os="unknown", attests_digest=digest(name)),
+            ]
+            records += [*entries, *image(name, [1]), *config(name, [], platform=platform)]
+            records += [*attestation(note, bill), *sbom(bill, packages)]
+    return queries.package_growth(store_of(tmp_path, records), repository=REPOSITORY, tag="a")
+
+
+def test_the_largest_difference_is_on_top(tmp_path: Path) -> None:
+    """What has no size has a mark in place of a bar, below those that have; labels say versions and sizes."""
+    frame = growth_of(tmp_path, BEFORE, AFTER, "linux/amd64")
+    specification = chart_of(frame)
+    assert charts.title_of(specification) == "Which packages changed in registry.test/team/app:a (linux/amd64)?"
+    assert specification["title"]["subtitle"] == [
+        "2026-01-01 to 2026-01-02: 1 came, 1 went, 2 changed.",
+        "Installed sizes, unpacked; a square where no size is stated (1).",
+    ]
+    (rows,) = drawn(specification)
+    assert [(row["name"], row["label"], row["difference"], row["nothing"]) for row in rows] == [
+        ("libc6 (deb)", "2.36 → 2.41 · +100 B", 100.0, None),
+        ("new (deb)", "3 · +11 B", 11.0, None),
+        ("gone (deb)", "1 · -7 B", -7.0, None),
+        ("pip (pypi)", "24.0 → 25.0", None, 0.0),
+    ]
+
+
+def test_forty_packages_are_drawn_and_all_are_counted(tmp_path: Path) -> None:
+    """Of one platform; without any size what came is first, and there is no axis of sizes."""
+    before = [("npm", f"p{number:03}", "1") for number in range(50)]
+    after = [("npm", f"p{number:03}", "2") for number in range(49)]
+    specification = chart_of(growth_of(tmp_path, before, [*after, ("npm", "z", "1")], "linux/amd64"))
+    (rows,) = drawn(specification)
+    assert [row["name"] for row in rows][:3] == ["z (npm)", "p049 (npm)", "p000 (npm)"] and len(rows) == 40
+    notes = ["11 more are not drawn.", "The bills of materials state no sizes."]
+    assert specification["title"]["subtitle"][1:] == notes
+    assert all(layer["encoding"]["x"]["axis"] is None for layer in specification["layer"][:2])
+
+
+def test_each_platform_has_a_panel_with_the_same_colours(tmp_path: Path) -> None:
+    """Twelve packages of each; another tool on the other side is told."""
+    before = [("npm", f"p{number:03}", "1") for number in range(20)]
+    frame = growth_of(tmp_path, before, [], "linux/amd64", "linux/arm64")
+    told = frame.with_columns(from_tools=pl.lit("one-1"), to_tools=pl.lit("two-2"))
+    told = told.with_columns(change=pl.when(platform="linux/arm64").then(pl.lit("came")).otherwise("change"))
+    specification = chart_of(told)
+    assert [len(rows) for rows in drawn(specification)] == [12, 12]
+    assert [panel["title"]["text"] for panel in specification["vconcat"]] == ["linux/amd64", "linux/arm64"]
+    scales = [panel["layer"][0]["encoding"]["color"]["scale"] for panel in specification["vconcat"]]
+    assert scales[0] == scales[1] and scales[0]["domain"] == ["came", "went"]
+    assert "Found by one-1, then by two-2, which may find other packages." in specification["title"]["subtitle"]

@@ -17,7 +17,7 @@ from imglab.charts.frames import (
     unit_of,
     values,
 )
-from imglab.charts.theme import CATEGORIES, OTHER, REFERENCE, Chart, folded, labels, nothing, titled, tooltips
+from imglab.charts.theme import CATEGORIES, MAIN, OTHER, Chart, folded, labels, nothing, titled, tooltips
 
 _BAR_WIDTH, _MARK_WIDTH = 300, 30
 _ROW_HEIGHT = 20
@@ -26,7 +26,7 @@ _MOST_PLATFORMS = 12
 _COLOURS = {
     "came": CATEGORIES[1],
     "went": CATEGORIES[4],
-    "changed": REFERENCE,
+    "changed": MAIN,
     "copies": CATEGORIES[2],
     "resized": OTHER,
 }
@@ -55,9 +55,11 @@ def package_growth(frame: pl.DataFrame) -> Chart:
     pairs = frame.partition_by(*pair, maintain_order=True)[:_MOST_PLATFORMS]
     most = _MOST if len(pairs) == 1 else _FEW
     drawn = [_rows(rows, most) for rows in pairs]
+    shown = {kind for rows in drawn for kind in rows["change"]}
+    kinds = [kind for kind in _COLOURS if kind in shown]
     names = [""] if len(pairs) == 1 else [plain(rows["to_series"][0] or "unknown platform", 48) for rows in pairs]
     panels = [
-        _panel(rows, f"package_growth_{number}", name)
+        _panel(rows, f"package_growth_{number}", name, kinds)
         for number, (rows, name) in enumerate(zip(drawn, names, strict=True))
     ]
     left_out = frame.height - sum(rows.height for rows in drawn)
@@ -162,7 +164,7 @@ def _with_difference() -> pl.Expr:
     return pl.when(pl.col("delta_bytes").is_null()).then("label").otherwise(size)
 
 
-def _panel(rows: pl.DataFrame, name: str, title: str) -> alt.LayerChart:
+def _panel(rows: pl.DataFrame, name: str, title: str, kinds: list[str]) -> alt.LayerChart:
     """A bar or a square for each package, between its name and its versions."""
     unit, divisor = unit_of(rows, "weight")
     drawn = rows.with_columns(
@@ -181,9 +183,8 @@ def _panel(rows: pl.DataFrame, name: str, title: str) -> alt.LayerChart:
         drawn.columns,
     )
     low, high = min([0.0, *sized]), max([0.0, *sized])
-    axis = alt.Axis(title=f"installed ({unit})") if sized.len() else None
+    axis = alt.Axis(title=f"difference, installed ({unit})") if sized.len() else None
     scale = alt.Scale(domain=[low, high if high > low else 1], nice=False)
-    kinds = [kind for kind in _COLOURS if kind in set(drawn["change"])]
     colour = alt.Color(
         "change",
         type="nominal",
@@ -208,9 +209,12 @@ def _panel(rows: pl.DataFrame, name: str, title: str) -> alt.LayerChart:
         x=alt.X("difference", type="quantitative", axis=axis, scale=scale), y=place, color=colour, tooltip=shown
     )
     square = base.mark_point(shape="square", filled=True, opacity=1, size=70).encode(
-        x=alt.X("nothing", type="quantitative", axis=axis, scale=scale), y=place, color=colour, tooltip=shown
+        x=alt.X("nothing", type="quantitative", axis=axis, scale=scale),
+        y=labels("name", "left").axis(None),  # its own, of the same rows in the same order: one is enough to read
+        color=colour,
+        tooltip=shown,
     )
     figures = base.mark_point(opacity=0).encode(y=labels("label", "right"))
-    both = alt.layer(bar.properties(name=name), square)
-    chart: alt.LayerChart = alt.layer(both, figures).resolve_scale(y="independent")
-    return chart.properties(title=title) if title else chart
+    chart: alt.LayerChart = alt.layer(bar.properties(name=name), square, figures).resolve_scale(y="independent")
+    heading = alt.TitleParams(title, frame="group", fontSize=12)
+    return chart.properties(title=heading) if title else chart
