@@ -18,9 +18,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, TextIO, get_type_hints
 
-from imglab.records import RECORDS, Blob, Failure, Listing, Record, TagObservation
+from imglab.records import RECORDS, Blob, Failure, Listing, Record, Sbom, TagObservation
 
-_BEGINS = (Blob, TagObservation, Listing, Failure)
+_BEGINS = (Blob, Sbom, TagObservation, Listing, Failure)
 _TABLES = {record.table: record for record in RECORDS}
 
 

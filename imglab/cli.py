@@ -53,6 +53,7 @@ QUESTIONS = (
     "attestation_overhead",
     "pins",
     "size_changes",
+    "package_growth",
 )
 
 
@@ -197,6 +198,11 @@ def _add_snapshot(parsers: Parsers) -> None:
         "--referrers",
         action="store_true",
         help="also what is attached to the images: signatures, attestations; a request for each of them",
+    )
+    command.add_argument(
+        "--sbom",
+        action="store_true",
+        help="also the packages in the images, as attested bills of materials list them; a request for each, once ever",
     )
     command.add_argument("--platform", action="append", metavar="OS/ARCH", help="only these platforms (repeatable)")
     _add_connection(command)
@@ -392,7 +398,9 @@ def _add_ask(parsers: Parsers) -> None:
     command.add_argument("--platform", metavar="P", help="such as linux/amd64, linux/arm/v7")
     command.add_argument("--against", metavar="P", help="the platform that others are compared with (linux/amd64)")
     command.add_argument("--digest", metavar="D", help="an image, for layers and growth_by_step")
-    command.add_argument("--to-repository", metavar="R", help="what growth_by_step compares with (--repository)")
+    command.add_argument(
+        "--to-repository", metavar="R", help="what growth_by_step and package_growth compare with (--repository)"
+    )
     command.add_argument("--to-tag", metavar="T", help="likewise (--tag)")
     command.add_argument("--to-digest", metavar="D", help="likewise, in place of a tag")
     command.add_argument("--at", type=_time, metavar="TIME", help="2019-10-17 or 2019-10-17T05:38:15Z")

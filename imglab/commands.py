@@ -323,9 +323,9 @@ def _asked(options: argparse.Namespace) -> Targets:
 
     path = _targets_file(options)
     platforms = tuple(Platform.parse(text) for text in options.platform or ())
-    said = {"platforms": platforms, "tags": (options.tags,) if options.tags else (), "referrers": options.referrers}
+    more = {"platforms": platforms, "referrers": options.referrers, "sbom": options.sbom}
+    said = {**more, "tags": (options.tags,) if options.tags else ()}
     asked = read_targets(path, {key: value for key, value in said.items() if value}) if path else Targets()
-    more = {"platforms": platforms, "referrers": options.referrers}
     wanted = (*asked.wanted, *(replace(parse_target(text, options.tags), **more) for text in options.references))
     if not wanted:
         raise UsageError(f"{path} names nothing to observe: add a [[target]] with its `repository`")

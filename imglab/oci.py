@@ -287,6 +287,12 @@ EMPTY_TYPE = "application/vnd.oci.empty.v1+json"
 _FOREIGN_TYPE = re.compile(r"\.(?:foreign|nondistributable)\.")
 _FILES = re.compile(r"\.image\.(?:layer|rootfs)\.")  # in the media types of layers that hold files
 _IN_TOTO = "application/vnd.in-toto+json"
+_STATEMENT = re.compile(
+    r"application/vnd\.(?:in-toto(?:\.[\w-]+)?\+(?:json|dsse)|dsse\.envelope\.v1\+json|dev\.sigstore\.bundle\b.*)"
+)
+# Where layers say what their statement is about: BuildKit's, cosign's; and manifests of Sigstore bundles for theirs.
+_PREDICATES = ("in-toto.io/predicate-type", "predicateType")
+_BUNDLE_PREDICATE = "dev.sigstore.bundle.predicateType"
 _ATTESTATION_TYPE = "application/vnd.docker.attestation.manifest.v1+json"
 _ATTESTS = ("vnd.docker.reference.type", "attestation-manifest")
 _ATTESTED = "vnd.docker.reference.digest"
@@ -407,7 +413,8 @@ def _parse_image(document: dict[str, Any], digest: str, media_type: str | None) 
     if document.get("layers") is None and document.get("config") is None:
         raise ParseError(digest, "", "must hold manifests, or config and layers")
     config = _object(document, "config", digest)
-    layers = [_layer(layer, digest, i) for i, layer in enumerate(_objects(document, "layers", digest))]
+    bundled = _annotations(document).get(_BUNDLE_PREDICATE)
+    layers = [_layer(layer, digest, i, bundled) for i, layer in enumerate(_objects(document, "layers", digest))]
     config_type = _text(config, "mediaType", digest, "config")
     artifact_type = _text(document, "artifactType", digest)
     kind = _kind(artifact_type, config_type, layers)
@@ -437,7 +444,12 @@ def _kind(artifact_type: str | None, config_type: str | None, layers: list[Layer
     return "image" if is_runnable else "artifact"
 
 
-def _layer(layer: dict[str, Any], manifest_digest: str, position: int) -> Layer:
+def is_statement(media_type: str | None) -> bool:
+    """Whether layers of *media_type* hold a statement about an image, plain, in an envelope or in a bundle."""
+    return media_type is not None and _STATEMENT.fullmatch(media_type) is not None
+
+
+def _layer(layer: dict[str, Any], manifest_digest: str, position: int, bundled: object) -> Layer:
     place = f"layers[{position}]"
     media_type = _text(layer, "mediaType", manifest_digest, place)
     return Layer(
@@ -448,7 +460,21 @@ def _layer(layer: dict[str, Any], manifest_digest: str, position: int) -> Layer:
         compressed_bytes=_size(layer, manifest_digest, place),
         foreign_urls=_texts(layer, "urls", manifest_digest, place),
         is_foreign=bool(media_type and _FOREIGN_TYPE.search(media_type)),
+        predicate_type=_predicate_type(layer, bundled) if is_statement(media_type) else None,
     )
+
+
+def _predicate_type(layer: dict[str, Any], bundled: object) -> str | None:
+    for stated in (*map(_annotations(layer).get, _PREDICATES), bundled):
+        if isinstance(stated, str) and stated:
+            return _storable(stated)
+    return None
+
+
+def _annotations(document: dict[str, Any]) -> dict[str, Any]:
+    """The annotations of a document or descriptor; whatever else stands there says nothing."""
+    value = document.get("annotations")
+    return value if isinstance(value, dict) else {}
 
 
 def _sum(sizes: list[int | None], digest: str) -> int | None:

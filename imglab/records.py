@@ -190,6 +190,9 @@ class Layer(Record):
     last_modified_at: datetime | None = None
     foreign_urls: list[str] | None = None
     is_foreign: bool = False
+    predicate_type: str | None = (
+        None  # of a statement about an image: what it states, such as https://spdx.dev/Document
+    )
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -252,6 +255,46 @@ class Blob(Record):
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
+class Sbom(Record):
+    """
+    A software bill of materials that was fetched and verified; its bytes are not kept.
+
+    It is a layer of an attestation or artifact: that and an index say which image it is about.
+    """
+
+    table = "sbom"
+    key = ("digest",)
+
+    digest: str
+    reader: int  # version of what read it: what an older one read is fetched and read again
+    document_bytes: int | None  # as the layer that holds it says; null if that does not
+    format: str | None = None  # SPDX-2.3, CycloneDX-1.6; null if it could not be read
+    name: str | None = None  # as it says: of BuildKit's `sbom`, or `sbom-base` for a stage named base
+    created_at: datetime | None = None
+    tools: list[str] | None = None  # what made it: name and version
+    subject_digests: list[str] | None = None  # what the statement says that it is about
+    package_count: int | None = None
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Package(Record):
+    """A package that an SBOM lists; one that is installed in several places may stand there several times."""
+
+    table = "package"
+    key = ("sbom_digest", "position")
+
+    sbom_digest: str
+    position: int
+    name: str  # as its ecosystem writes it: @scope/name, group:name; without the distribution
+    ecosystem: str | None = None  # the type of its purl: deb, apk, rpm, pypi, npm, golang, generic, …
+    version: str | None = None
+    purl: str | None = None
+    architecture: str | None = None  # in the words of its ecosystem: amd64, x86_64, all, noarch
+    source_name: str | None = None  # the source package that it was built from, if that is stated
+    installed_bytes: int | None = None
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
 class Failure(Record):
     """One item that a run could not read."""
 
@@ -278,6 +321,8 @@ RECORDS: tuple[type[Record], ...] = (
     Config,
     History,
     Blob,
+    Sbom,
+    Package,
     Failure,
 )
 

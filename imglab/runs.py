@@ -15,7 +15,18 @@ from imglab import __version__
 from imglab.ahead import Origin
 from imglab.errors import SourceError, StoreError
 from imglab.journal import Journal, RunWriter
-from imglab.records import Config, DocumentVersion, Failure, Listing, Manifest, Record, Rows, Run, TagObservation
+from imglab.records import (
+    Config,
+    DocumentVersion,
+    Failure,
+    Listing,
+    Manifest,
+    Record,
+    Rows,
+    Run,
+    Sbom,
+    TagObservation,
+)
 from imglab.store import Load, Paths, load
 
 
@@ -145,6 +156,8 @@ class _Tally:
                 self.counts["versions"] += 1
             case Manifest() | Config():
                 self.counts["manifests"] += 1
+            case Sbom():
+                self.counts["sboms"] += 1
 
     def run(self, origin: Origin, finished_at: datetime, traffic: Traffic) -> Run:
         """The `run` row of what was counted."""

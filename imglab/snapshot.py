@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import operator
 from collections.abc import Callable, Collection, Generator, Iterable, Iterator, Sequence
-from contextlib import closing
+from contextlib import closing, suppress
 from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
@@ -15,18 +15,20 @@ import polars as pl
 from imglab.errors import ParseError
 from imglab.http import Client
 from imglab.journal import Journal
-from imglab.oci import DOCKER_HUB, MANIFEST_TYPES, Child, Platform, parse_manifest
+from imglab.oci import DOCKER_HUB, MANIFEST_TYPES, Document, Platform, is_statement, parse_manifest
 from imglab.progress import Report
-from imglab.records import Blob, Failure, IndexEntry, Manifest, Record, Run, TagObservation
+from imglab.records import Blob, Failure, IndexEntry, Layer, Manifest, Record, Run, Sbom, TagObservation
 from imglab.runs import Outcome, Traffic, recover, take, utc_now
 from imglab.sources import chainguard, dockerhub, history_api, quay, registry
 from imglab.sources.catalog import Namespace, expand
 from imglab.sources.history_api import ENTRY_FAULT, Move, Pass, Window
 from imglab.sources.registry import Target
+from imglab.sources.sbom import READER, is_sbom
+from imglab.sources.sbom_layers import Bill, bills_of
 from imglab.store import Paths
 
 Wanted = Target | Namespace
-_KNOWN_BY = (Blob, IndexEntry, Manifest)
+_KNOWN_BY = (Blob, IndexEntry, Layer, Manifest, Sbom)
 
 
 def snapshot(
@@ -224,6 +226,7 @@ class Known:
     def __init__(self, journal: Journal, platforms: Collection[Platform] = (), told: Sequence[Record] = ()) -> None:
         """*told* is what is to be held by the journal, but not yet."""
         self._journal = journal
+        self._told = told
         held = _rows(journal, Manifest, ("digest", "kind", "config_digest"), told)
         is_image = (pl.col("kind") == "image", pl.col("config_digest").is_not_null())
         configs = held.filter(*is_image).select("digest", child="config_digest", is_config=pl.lit(True))
@@ -247,11 +250,16 @@ class Known:
         lacking = below.filter("is_config").join(self._bodies, left_on="child", right_on="digest", how="anti")
         if lacking.is_empty():
             return {}
-        manifests = set(lacking["digest"])
-        scanned = self._journal.scan(Blob, {"digest", "media_type", "body"}).filter(pl.col("digest").is_in(manifests))
-        held = self._journal.collect(lambda: scanned.select("digest", "media_type", "body"))
-        configs = [_config(*row) for row in held.iter_rows()]
+        configs = [document.config for _, document in self._documents(set(lacking["digest"]))]
         return {config.digest: config.media_type for config in configs if config}
+
+    def _documents(self, digests: Collection[str]) -> Iterator[tuple[str, Document]]:
+        """The manifests *digests* as their bodies say them."""
+        scanned = self._journal.scan(Blob, {"digest", "media_type", "body"}).filter(pl.col("digest").is_in(digests))
+        held = self._journal.collect(lambda: scanned.select("digest", "media_type", "body"))
+        for digest, media_type, body in held.iter_rows():
+            with suppress(ParseError):
+                yield digest, parse_manifest(body, digest=digest, media_type=media_type)
 
     def subjects(self, digests: Collection[str]) -> dict[str, list[str]]:
         """For each of *digests* that is an index or image whose document is held: the manifests that are wanted."""
@@ -261,21 +269,46 @@ class Known:
             for digest, children in self.children(about.to_list()).items()
         }
 
+    def bills(self, digests: Collection[str]) -> dict[str, list[Bill]]:
+        """For each of *digests* that is a held manifest with bills of materials for layers: these."""
+        found: dict[str, list[Bill]] = {}
+        unclear: set[str] = set()
+        for manifest, *layer, media_type, predicate_type in self._statements(digests).iter_rows():
+            if is_sbom(media_type, predicate_type):
+                found.setdefault(manifest, []).append(Bill(*layer))
+            elif is_statement(media_type) and predicate_type is None:  # of before this was read
+                unclear.add(manifest)
+        for manifest, document in self._documents(unclear):
+            found[manifest] = bills_of(document.records)
+        return found
 
-def _config(digest: str, media_type: str | None, body: bytes) -> Child | None:
-    """The config that an image names; None if this is none."""
-    try:
-        return parse_manifest(body, digest=digest, media_type=media_type).config
-    except ParseError:
-        return None
+    def _statements(self, digests: Collection[str]) -> pl.DataFrame:
+        """The layers of the manifests *digests* that may be statements or documents about an image."""
+        columns = ("manifest_digest", "digest", "compressed_bytes", "media_type", "predicate_type")
+        is_candidate = pl.col("media_type").str.contains("in-toto|dsse|sigstore|spdx|cyclonedx")
+        wanted = pl.DataFrame({"manifest_digest": list(digests)}, schema={"manifest_digest": pl.String})
+        layers = _rows(self._journal, Layer, columns, self._told, is_candidate)
+        return layers.join(wanted, on="manifest_digest", how="semi").unique(maintain_order=True)
+
+    def read_sboms(self, digests: Collection[str]) -> set[str]:
+        """Those of *digests* that are bills of materials which were read as well as they can be."""
+        is_wanted = pl.col("digest").is_in(list(digests)) & (pl.col("reader") >= READER)
+        return set(_rows(self._journal, Sbom, ("digest", "reader"), self._told, is_wanted)["digest"])
 
 
-def _rows(journal: Journal, record: type[Record], columns: Sequence[str], told: Iterable[Record]) -> pl.DataFrame:
-    """These columns of the rows that *journal* has and of those *told* since."""
-    held = journal.collect(lambda: journal.scan(record, columns).select(columns))
+def _rows(
+    journal: Journal,
+    record: type[Record],
+    columns: Sequence[str],
+    told: Iterable[Record],
+    is_wanted: pl.Expr | None = None,
+) -> pl.DataFrame:
+    """These columns of the rows that *journal* has and of those *told* since, of all or of those that are wanted."""
+    conditions = () if is_wanted is None else (is_wanted,)
+    held = journal.collect(lambda: journal.scan(record, columns).filter(*conditions).select(columns))
     since = [operator.attrgetter(*columns)(row) for row in told if isinstance(row, record)]
     rows = since if len(columns) > 1 else [(value,) for value in since]
-    return pl.concat([held, pl.DataFrame(rows, schema=held.schema, orient="row")])
+    return pl.concat([held, pl.DataFrame(rows, schema=held.schema, orient="row").filter(*conditions)])
 
 
 def _wanted_entries(journal: Journal, platforms: frozenset[str], told: Iterable[Record]) -> pl.DataFrame:

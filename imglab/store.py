@@ -44,6 +44,8 @@ STAGING = (
     "stg_config",
     "stg_history",
     "stg_blob",
+    "stg_sbom",
+    "stg_package",
 )
 
 
@@ -64,7 +66,7 @@ MARTS = (
     Derived("tag_interval", ("repository", "tag"), "touched_tag"),
     Derived("tag_image", ("repository", "tag"), "touched_tag"),
 )
-VIEWS = ("definition_interval", "tag_definition_interval")  # marts that are cheap to derive anew
+VIEWS = ("definition_interval", "tag_definition_interval", "image_sbom")  # marts that are cheap to derive anew
 FUNCTIONS = {  # that give relations, with the names of what they take
     "step_match": "pair",
     "step_growth": "pair",

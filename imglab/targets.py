@@ -54,8 +54,8 @@ class Targets:
 
 def read_targets(path: Path, said: Mapping[str, Any] | None = None) -> Targets:
     """
-    What the file at *path* says, with what was *said* on the command line in place of its `tags`, `platforms` and
-    `referrers`.
+    What the file at *path* says, with what was *said* on the command line in place of its `tags`, `platforms`,
+    `referrers` and `sbom`.
 
     Raises InvalidFile if anything in it is wrong, UsageError if it cannot be read.
     """
@@ -132,6 +132,7 @@ _OF_TARGET: dict[str, Check] = {
     "newest": count,
     "prereleases": flag,
     "referrers": flag,
+    "sbom": flag,
 }
 _OF_REGISTRY = ("plain_http", "ca_cert", "insecure", "concurrency", "username")
 _HOMES = {
@@ -217,7 +218,7 @@ _QUOTED = 'write [registry."registry.example"], with the name in quotes'
 def _wanted(table: Mapping[str, Any]) -> Iterator[Target | Namespace]:
     """What a table asks for; names of tags are targets by themselves, but in namespaces patterns among others."""
     found: Target | Namespace = table["repository"]
-    more = {key: table[key] for key in ("platforms", "referrers") if key in table}
+    more = {key: table[key] for key in ("platforms", "referrers", "sbom") if key in table}
     names = tuple(tag for tag in table.get("tags", ()) if not _WILD.search(tag))
     limits = {key: table[key] for key in ("exclude", "newest", "prereleases") if key in table}
     choice = TagChoice(tuple(tag for tag in table.get("tags", ()) if tag not in names), names, **limits)

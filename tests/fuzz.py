@@ -7,6 +7,7 @@ what the journal can hold. Ends at the first surprise, else says how many docume
 
 from __future__ import annotations
 
+import base64
 import dataclasses
 import json
 import random
@@ -21,7 +22,9 @@ from imglab.errors import InvalidReference, ParseError
 from imglab.http import next_link, parse_challenges
 from imglab.oci import Reference
 from imglab.records import Record
+from imglab.sources.purl import parse_purl
 from imglab.sources.registry import parse_tags
+from imglab.sources.sbom import parse_sbom
 
 TOO_LONG = 5.0  # seconds; the slowest take a hundredth of it
 DIGEST = "sha256:" + "a" * 64
@@ -58,6 +61,33 @@ CONFIG = {
     "rootfs": {"type": "layers", "diff_ids": [DIGEST]},
     "history": [{"created": "2026-01-01T00:00:00Z", "created_by": "RUN x", "empty_layer": True}],
 }
+PURL = "pkg:deb/debian/libc6@2.36-9%2Bdeb12u4?arch=amd64&upstream=glibc%402.36#a/b"
+SPDX = {
+    "spdxVersion": "SPDX-2.3",
+    "name": "sbom",
+    "creationInfo": {"created": "2026-01-01T00:00:00Z", "creators": ["Tool: x-1"]},
+    "packages": [
+        {"name": "x", "versionInfo": "1", "externalRefs": [{"referenceType": "purl", "referenceLocator": PURL}]},
+        {"name": "y", "primaryPackagePurpose": "FILE", "sourceInfo": "built package from: z 1"},
+    ],
+}
+CYCLONEDX = {
+    "bomFormat": "CycloneDX",
+    "specVersion": "1.6",
+    "metadata": {"timestamp": "2026-01-01T00:00:00Z", "tools": {"components": [{"name": "x", "version": "1"}]}},
+    "components": [
+        {
+            "type": "library",
+            "group": "g",
+            "name": "x",
+            "version": "1",
+            "purl": PURL,
+            "properties": [{"name": "syft:metadata:installedSize", "value": "4096"}],
+            "components": [{"name": "y"}],
+        }
+    ],
+}
+SUBJECT = [{"name": "x", "digest": {"sha256": "a" * 64}}]
 ODD: list[Any] = [
     *(None, True, -1, 0, 1 << 63, 1 << 200, 1e308, -0.0, "", "\x00", "\ud800", "ä" * 3000, [], {}, [[]], {"": None}),
     *("0001-01-01T00:00:00Z", "9999-12-31T23:59:60+99:99", DIGEST.upper(), "sha256:", "../../x", "application/json"),
@@ -98,6 +128,18 @@ def document(chance: random.Random) -> bytes:
     return damaged_bytes(json.dumps(value).encode(), chance)
 
 
+def bill(chance: random.Random) -> bytes:
+    """A damaged bill of materials, in some of its wrappings."""
+    value = damaged_value(chance.choice([SPDX, CYCLONEDX, {**SPDX, **CYCLONEDX}]), chance)
+    if chance.random() < 0.6:
+        content = {"predicateType": "x", "subject": SUBJECT, "predicate": chance.choice([value, {"Data": value}])}
+        value = damaged_value(content, chance)
+    if chance.random() < 0.3:
+        payload = base64.b64encode(damaged_bytes(json.dumps(value).encode(), chance)).decode()
+        value = damaged_value({"dsseEnvelope": {"payloadType": "x", "payload": payload}}, chance)
+    return damaged_bytes(json.dumps(value).encode(), chance)
+
+
 def text(chance: random.Random) -> str:
     """A damaged header or reference."""
     return damaged_bytes(chance.choice(TEXTS).encode(), chance)[:20_000].decode("latin-1")
@@ -134,6 +176,8 @@ PARSERS: dict[str, Callable[[random.Random], Any]] = {
     "manifests": manifest,
     "configs": lambda chance: check(oci.parse_config(document(chance), digest=DIGEST)),
     "signatures": lambda chance: oci.signed_payload(document(chance)),
+    "bills of materials": lambda chance: check(parse_sbom(bill(chance), digest=DIGEST)),
+    "purls": lambda chance: parse_purl(damaged_bytes(PURL.encode(), chance)[:20_000].decode("latin-1")),
     "tags": lambda chance: parse_tags(document(chance), source="x"),
     "challenges": lambda chance: parse_challenges([text(chance), text(chance)]),
     "links": lambda chance: next_link(text(chance)),

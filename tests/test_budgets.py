@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from xml.etree import ElementTree
 
@@ -57,6 +58,16 @@ alarms = true
         "docker.io/library/python", tags, ("linux/arm64",), 400 * MB, 9, 0.025, day(1), False, {}, line=6
     )
     assert team == Budget("ghcr.io/team/*", ("*",), (), 1000, 9, 1_572_864, 90, True, {"RUN apt-get *": 260 * MB}, 13)
+
+
+def test_the_example_of_the_readme_is_right() -> None:
+    """What a reader copies is what imglab reads."""
+    readme = (Path(__file__).parent.parent / "README.md").read_text("utf-8")
+    examples = re.findall(r"```toml\n(.*?)```", readme, flags=re.DOTALL)
+    (text,) = (example for example in examples if "[[budget]]" in example)
+    (budget,) = parse_budgets(text, source="README.md")
+    assert (budget.max_size, budget.max_growth, budget.since) == (450 * MB, 0.05, 90)
+    assert budget.alarms and budget.steps == {"RUN apt-get *": 260 * MB}
 
 
 @pytest.mark.parametrize(

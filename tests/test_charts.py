@@ -232,6 +232,22 @@ def step_sizes() -> pl.DataFrame:
     )
 
 
+def package_growth() -> pl.DataFrame:
+    changes = [("libc6", "2.36", "2.41", "changed", 100_000), ("new", None, "1", "came", None)]
+    changes += [("gone", "1:1", None, "went", -30_000), ("ms", "2.0", "2.0", "copies", None)]
+    changes += [("same", "1", "1", "resized", 7)]
+    return made(
+        {"repository": "docker.io/library/python", "tag": "latest", "to_repository": "docker.io/library/python"}
+        | {"to_tag": "latest", "platform": "linux/amd64", "to_series": "linux/amd64", "from_at": START}
+        | {"to_at": START + DAY, "from_tools": "made-up-1", "to_tools": "made-up-2", "ecosystem": "deb", "name": name}
+        | {"from_version": before, "to_version": after, "change": change, "from_count": int(before is not None)}
+        | {"to_count": int(after is not None), "from_installed_bytes": 1_000_000 if before else None}
+        | {"to_installed_bytes": 1_000_000 if after else None, "delta_bytes": delta}
+        | {"from_sbom_digest": digest(1), "to_sbom_digest": digest(2)}
+        for name, before, after, change, delta in changes
+    )
+
+
 def made(rows: Any) -> pl.DataFrame:
     frame = pl.DataFrame(list(rows), infer_schema_length=None)
     times = [name for name in frame.columns if name.endswith("_at") or name.startswith(("valid_", "period_"))]
@@ -246,6 +262,7 @@ MADE: dict[str, Callable[[], pl.DataFrame]] = {
         *(tag_lifetimes, architecture_support, aliases, tag_sources, update_gaps, growth_by_step, step_sizes),
         *(made_frames.architecture_ratios, made_frames.step_ratios),
         *(made_frames.moves, made_frames.move_calendar, made_frames.digest_lifetimes),
+        *(package_growth,),
     )
 }
 every_chart = pytest.mark.parametrize("name", MADE)

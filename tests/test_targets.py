@@ -125,6 +125,7 @@ def test_defaults_count_where_a_target_says_nothing() -> None:
         newest = 9
         prereleases = false
         referrers = false
+        sbom = false
         [[target]]
         repository = "r.example/team/*"
         [defaults]
@@ -134,12 +135,13 @@ def test_defaults_count_where_a_target_says_nothing() -> None:
         newest = 2
         prereleases = true
         referrers = true
+        sbom = true
         """.replace("b:*", "b")
     )
     assert targets.wanted == (
-        Target(repository("r.example/a:latest"), platforms=(ARM, AMD), referrers=True),
+        Target(repository("r.example/a:latest"), platforms=(ARM, AMD), referrers=True, sbom=True),
         Target(repository("r.example/b"), TagChoice(("1.*",), (), ("x",), 9), (AMD,)),
-        Namespace("r.example", "team/*", TagChoice((), ("latest",), ("*-x",), 2, True), (ARM, AMD), True),
+        Namespace("r.example", "team/*", TagChoice((), ("latest",), ("*-x",), 2, True), (ARM, AMD), True, True),
     )
 
 
@@ -198,8 +200,8 @@ def test_what_the_command_line_says_wins() -> None:
         [defaults]
         platforms = ["linux/s390x"]
         """
-    assert parsed(text, tags=("3.*",), platforms=(ARM,), referrers=True).wanted == (
-        Target(repository("r.example/a"), TagChoice(("3.*",), exclude=("*-x",)), (ARM,), True),
+    assert parsed(text, tags=("3.*",), platforms=(ARM,), referrers=True, sbom=True).wanted == (
+        Target(repository("r.example/a"), TagChoice(("3.*",), exclude=("*-x",)), (ARM,), True, True),
     )
     assert parsed(text, tags=("1.0",)).wanted == (Target(repository("r.example/a:1.0"), platforms=(AMD,)),)
 
@@ -232,6 +234,7 @@ def test_a_file_may_ask_for_nothing(text: str) -> None:
         ("newest = 1.5", "`newest` should be a whole number above 0"),
         ("prereleases = 1", "`prereleases` should be true or false"),
         ('referrers = "yes"', "`referrers` should be true or false"),
+        ("sbom = 1", "`sbom` should be true or false"),
         ("exlude = []", "`exlude` is not known: did you mean `exclude`?"),
         ("tag = []", "`tag` is not known: did you mean `tags`?"),
         ("Newest = 3", "`Newest` is not known: did you mean `newest`?"),
@@ -635,7 +638,7 @@ def test_access_in_the_file_reaches_the_registry(made: Made, tmp_path: Path) -> 
 ROOT = Path(__file__).parent.parent
 EXAMPLE = (ROOT / "data" / "targets.toml").read_text("utf-8")
 README = (ROOT / "README.md").read_text("utf-8")
-KEYS = ("repository", "tags", "exclude", "newest", "prereleases", "platforms", "referrers")
+KEYS = ("repository", "tags", "exclude", "newest", "prereleases", "platforms", "referrers", "sbom")
 KEYS_OF_REGISTRIES = ("plain_http", "ca_cert", "insecure", "concurrency", "username")
 
 
@@ -657,7 +660,8 @@ def test_examples_hold_once_they_are_uncommented(tmp_path: Path) -> None:
 
 def test_the_example_of_the_readme_is_right() -> None:
     """What a reader copies is what imglab reads."""
-    (text,) = re.findall(r"```toml\n(.*?)```", README, flags=re.DOTALL)
+    examples = re.findall(r"```toml\n(.*?)```", README, flags=re.DOTALL)
+    (text,) = (example for example in examples if "[[target]]" in example)
     targets = parsed(text)
     latest, versions, namespace = targets.wanted
     assert str(latest) == "docker.io/library/python:latest"

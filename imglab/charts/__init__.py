@@ -23,6 +23,7 @@ from imglab.charts.output import (
     specification,
     title_of,
 )
+from imglab.charts.packages import package_growth
 from imglab.charts.page import document, figure
 from imglab.charts.pins import pins
 from imglab.charts.side_by_side import architecture_sizes, layers, tags
@@ -55,6 +56,7 @@ __all__ = [
     "mime_bundle",
     "move_calendar",
     "moves",
+    "package_growth",
     "pins",
     "save",
     "sharing",

@@ -19,6 +19,7 @@ from imglab.queries.distributions import (
 )
 from imglab.queries.growth import growth_by_step, step_sizes
 from imglab.queries.moves import digest_lifetimes, move_calendar, moves
+from imglab.queries.packages import package_growth
 from imglab.queries.pins import pins
 from imglab.queries.sizes import architecture_sizes, layer_growth, layers, size_over_time
 from imglab.queries.span import instant
@@ -41,6 +42,7 @@ __all__ = [
     "media_types",
     "move_calendar",
     "moves",
+    "package_growth",
     "pins",
     "sharing",
     "size_changes",

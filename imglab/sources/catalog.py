@@ -50,10 +50,11 @@ class Namespace:
     choice: TagChoice = field(default_factory=TagChoice)
     platforms: tuple[Platform, ...] = ()
     referrers: bool = False
+    sbom: bool = False
 
     def target(self, path: str) -> Target:
         """What is wanted of the repository *path*."""
-        return Target(Reference(self.registry, path), self.choice, self.platforms, self.referrers)
+        return Target(Reference(self.registry, path), self.choice, self.platforms, self.referrers, self.sbom)
 
     def __str__(self) -> str:
         tags = str(self.choice)

@@ -157,14 +157,23 @@ def image(
 def attestation(about: Image, name: str) -> Image:
     """What BuildKit puts beside an image: a manifest for unknown/unknown with statements as layers."""
     statement = document("application/vnd.in-toto+json", {"about": about.manifest.digest, "name": name})
+    return attested([(statement, "https://spdx.dev/Document")])
+
+
+def attested(statements: Iterable[tuple[Document, str]]) -> Image:
+    """The same, of given statements, each with the type of its predicate."""
+    statements = list(statements)
     config = document(OCI_CONFIG, {"os": "unknown", "architecture": "unknown", "rootfs": {"type": "layers"}})
     body = {
         "schemaVersion": 2,
         "mediaType": OCI_MANIFEST,
         "config": config.descriptor(),
-        "layers": [statement.descriptor(annotations={"in-toto.io/predicate-type": "https://spdx.dev/Document"})],
+        "layers": [
+            statement.descriptor(annotations={"in-toto.io/predicate-type": kind}) for statement, kind in statements
+        ],
     }
-    return Image(document(OCI_MANIFEST, body), (config, statement), ("unknown", "unknown", None))
+    blobs = (config, *(statement for statement, _ in statements))
+    return Image(document(OCI_MANIFEST, body), blobs, ("unknown", "unknown", None))
 
 
 def artifact(subject: Document, name: str) -> Image:
@@ -189,12 +198,13 @@ def index(
     *,
     kind: str = "oci",
     attested: bool = False,
+    notes: Iterable[Image] = (),
     nested: Iterable[Push] = (),
 ) -> Push:
-    """An index of *images*, each with its attestation if *attested*, and of *nested* indexes."""
+    """An index of *images*, each with its attestation if *attested* or among *notes*, and of *nested* indexes."""
     images, nested = list(images), list(nested)
     entries = [item.manifest.descriptor(platform=_platform(item.platform)) for item in images]
-    notes = [attestation(item, str(tag)) for item in images] if attested else []
+    notes = [attestation(item, str(tag)) for item in images] if attested else list(notes)
     for about, note in zip(images, notes, strict=False):
         annotations = {
             "vnd.docker.reference.type": "attestation-manifest",

@@ -7,7 +7,8 @@ registries leave `Docker-Content-Digest` out or refuse HEAD, so the tag is fetch
 are none; signed schema 1 manifests are named by the digest of what was signed.
 
 What is attached to images costs a request for each digest, so that it is asked for only where it is wanted (see
-`referrers`); signatures that cosign keeps under tags are found where the repository is listed.
+`referrers`); signatures that cosign keeps under tags are found where the repository is listed. Bills of materials cost
+one each, once ever, likewise (see `sbom_layers`).
 
 What a limit leaves to a later run (see `pace`) is one failure for each registry, not one for each item: the next run
 finds what is held and goes on from there.

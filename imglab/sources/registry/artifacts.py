@@ -22,6 +22,8 @@ def artifacts(state: Pass) -> Iterator[Record]:
     yield from ask(subjects, state.client, most_pages=state.most_pages, fail=fail, found=found)
     for repository, child in found.documents:
         want(state, Wanted(repository, child, False, 1))
+        if billed := state.billed.get(repository.repository):
+            billed.roots[child.digest] = None
     tags: list[Tag] = []
     for one in state.attached.values():
         missing = found.missing.get(one.repository, ())

@@ -11,11 +11,12 @@ from imglab.http import MEBIBYTE, Answer, Request
 from imglab.oci import Child, Document
 from imglab.records import Blob, Record
 from imglab.sources.registry.state import Pass, Wanted, base, content_type, failure, put_off, reached, scope
+from imglab.sources.sbom_layers import bills_of
 
 DOCUMENT_LIMIT = 8 * MEBIBYTE
 ACCEPT = {"accept": ", ".join(oci.MANIFEST_TYPES)}
 _BATCH = 1000
-_MOST_BELOW = 1_000  # documents that a tag or digest leads to, over all that a repository is asked for
+MOST_BELOW = 1_000  # documents that a tag or digest leads to, over all that a repository is asked for
 _DEEPEST = 8  # indexes within indexes; two are real
 
 
@@ -25,8 +26,8 @@ def want(state: Pass, wanted: Wanted) -> None:
         return
     repository = wanted.repository.repository
     counts = state.branches if wanted.depth else state.roots
-    if wanted.depth and counts[repository] >= _MOST_BELOW * max(1, state.roots[repository]):
-        text = f"{repository} leads to more than {_MOST_BELOW:,} documents for each that was asked for"
+    if wanted.depth and counts[repository] >= MOST_BELOW * max(1, state.roots[repository]):
+        text = f"{repository} leads to more than {MOST_BELOW:,} documents for each that was asked for"
         put_off(state, repository, wanted.locator, Postponed(text, kind="too-many"))
         return
     counts[repository] += 1
@@ -108,6 +109,8 @@ def read_document(state: Pass, wanted: Wanted, answer: Answer) -> Iterator[Recor
             document = oci.parse_manifest(answer.body, digest=digest, media_type=media_type)
             rows = list(document.records)
             _want_children(state, wanted, document)
+            if state.billed:
+                state.bills[digest] = bills_of(rows)
     except ParseError as error:
         yield from failure(state, wanted.repository.repository, wanted.locator, error)
         return
@@ -119,7 +122,7 @@ def read_document(state: Pass, wanted: Wanted, answer: Answer) -> Iterator[Recor
 
 def _want_children(state: Pass, wanted: Wanted, document: Document) -> None:
     chosen = state.choose(document.children)
-    if state.attached and document.kind in {"index", "image"}:
+    if (state.attached or state.billed) and document.kind in {"index", "image"}:
         state.below[wanted.child.digest] = [child.digest for child in chosen]
     for child in chosen:
         want(state, Wanted(wanted.repository, child, False, wanted.depth + 1))

@@ -14,8 +14,10 @@ from imglab.sources.referrers import Fetcher
 from imglab.sources.registry.artifacts import artifacts
 from imglab.sources.registry.levels import chosen_for, levels, want
 from imglab.sources.registry.listing import listings, with_named
+from imglab.sources.registry.sboms import sboms
 from imglab.sources.registry.state import (
     Attached,
+    Billed,
     Choice,
     Counts,
     Known,
@@ -51,6 +53,7 @@ def collect(
     state = Pass(client, known, now, chosen, progress, counts or Counts(), client.limits.pages, client.limits.tags)
     targets = list(targets)
     state.attached |= _attached(targets)
+    state.billed |= _billed(targets)
     tags = {target.reference: Tag(target.reference, False) for target in targets if target.reference.tag}
     listed: list[Tag] = []
     yield from listings(state, with_named(targets), listed)
@@ -59,6 +62,7 @@ def collect(
     yield from looked_up(state, [tag for tag in tags.values() if not tag.reference.digest])
     yield from levels(state)
     yield from artifacts(state)
+    yield from sboms(state)
     yield from rests(state)
 
 
@@ -66,6 +70,12 @@ def _attached(targets: Iterable[Target]) -> dict[str, Attached]:
     """By repository, where artifacts are wanted: nothing is known of them yet."""
     repositories = [replace(target.reference, tag=None, digest=None) for target in targets if target.referrers]
     return {repository.repository: Attached(repository) for repository in repositories}
+
+
+def _billed(targets: Iterable[Target]) -> dict[str, Billed]:
+    """By repository, where bills of materials are wanted."""
+    repositories = [replace(target.reference, tag=None, digest=None) for target in targets if target.sbom]
+    return {repository.repository: Billed(repository) for repository in repositories}
 
 
 def _want_digests(state: Pass, targets: Iterable[Target]) -> None:

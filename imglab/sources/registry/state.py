@@ -14,6 +14,7 @@ from imglab.http import Answer
 from imglab.oci import Child, Reference
 from imglab.records import Failure, Record
 from imglab.sources.referrers import Fetcher
+from imglab.sources.sbom_layers import Bill
 
 _MEDIA_TYPE = re.compile(r"[\w!#$&^.+-]{1,127}/[\w!#$&^.+-]{1,127}", re.ASCII)  # RFC 6838 section 4.2
 _PLURALS = {"tag": "tags", "document": "documents", "list of tags": "lists of tags"}
@@ -34,6 +35,14 @@ class Known(Protocol):
 
     def subjects(self, digests: Collection[str]) -> Mapping[str, Sequence[str]]:
         """For each of *digests* that is a held index or image: the manifests that it names and that are wanted."""
+        ...
+
+    def bills(self, digests: Collection[str]) -> Mapping[str, Sequence[Bill]]:
+        """For each of *digests* that is a held manifest with bills of materials for layers: these."""
+        ...
+
+    def read_sboms(self, digests: Collection[str]) -> Collection[str]:
+        """Those of *digests* that are bills of materials which were read as well as they can be."""
         ...
 
 
@@ -78,6 +87,14 @@ class Attached:
     is_listed: bool = False  # all of these are known
 
 
+@dataclass(slots=True)
+class Billed:
+    """A repository whose bills of materials are wanted."""
+
+    repository: Reference
+    roots: dict[str, None] = field(default_factory=dict)  # digests that were asked for, tags or lists point at
+
+
 @dataclass(frozen=True, slots=True)
 class Wanted:
     repository: Reference
@@ -110,6 +127,8 @@ class Pass:
     roots: Counter[str] = field(default_factory=Counter)  # by repository: documents that were asked for,
     branches: Counter[str] = field(default_factory=Counter)  # and those that they lead to
     attached: dict[str, Attached] = field(default_factory=dict)  # by repository, where artifacts are wanted
+    billed: dict[str, Billed] = field(default_factory=dict)  # by repository, where bills of materials are
+    bills: dict[str, Sequence[Bill]] = field(default_factory=dict)  # by manifest, of those that were read
     below: dict[str, Sequence[str]] = field(default_factory=dict)  # manifests in indexes and images that were read
     postponed: dict[tuple[str, str], Rest] = field(default_factory=dict)  # by registry and kind
 
@@ -133,11 +152,20 @@ class NothingKnown:
         """None of them."""
         return {}
 
+    def bills(self, digests: Collection[str]) -> Mapping[str, Sequence[Bill]]:
+        """None of them."""
+        return {}
+
+    def read_sboms(self, digests: Collection[str]) -> Collection[str]:
+        """None of them."""
+        return ()
+
 
 def note_root(state: Pass, reference: Reference, digest: str) -> None:
     """Remember that a tag points at *digest*, or that it was asked for, where what is attached to it is wanted."""
-    if attached := state.attached.get(reference.repository):
-        attached.roots[digest] = None
+    for wanted in (state.attached, state.billed):
+        if one := wanted.get(reference.repository):
+            one.roots[digest] = None
 
 
 def base(state: Pass, reference: Reference) -> str:

@@ -19,6 +19,7 @@ class Target:
     choice: TagChoice = _ALL_TAGS
     platforms: tuple[Platform, ...] = ()  # none: all
     referrers: bool = False  # also what is attached to the images
+    sbom: bool = False  # also the packages that bills of materials list
 
     @classmethod
     def parse(cls, text: str, glob: str | None = None) -> Target:

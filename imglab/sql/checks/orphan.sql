@@ -18,6 +18,12 @@ select 'history without config' as what, history.config_digest as subject,
 from journal.history
 anti join journal.config on history.config_digest = config.digest
 union all
+select 'package without sbom' as what, package.sbom_digest as subject,
+from journal.package
+anti join journal.sbom
+    on package.sbom_digest = sbom.digest
+    and package.run_id = sbom.run_id
+union all
 select 'tag_definition without definition' as what, tag_definition.definition_digest as subject,
 from journal.tag_definition
 anti join journal.definition on tag_definition.definition_digest = definition.digest

@@ -28,6 +28,15 @@ group by history.run_id, history.config_digest, history.position
 having count(*) > 1
 union all
 select
+    'package' as what,
+    package.run_id,
+    package.sbom_digest || ' ' || package.position as subject,
+    count(*) as row_count,
+from journal.package
+group by package.run_id, package.sbom_digest, package.position
+having count(*) > 1
+union all
+select
     'tag_observation' as what,
     tag_observation.run_id,
     tag_observation.repository || ':' || tag_observation.tag || ' ' || tag_observation.observed_at as subject,
