@@ -69,7 +69,7 @@ def architecture_ratios(frame: pl.DataFrame) -> Chart:
     return titled(
         panels[0] if len(panels) == 1 else alt.vconcat(*panels).resolve_scale(color="independent"),
         question,
-        covered(known) + (f" {unknown:,} stretches of unknown size are left out." if unknown else ""),
+        covered(known) + (f" Left out for want of a size: {_counted(unknown, 'row')}." if unknown else ""),
         f"Ringed: {outliers:,} far from what is usual for the platform, the median of its history." if outliers else "",
         "Dashed: not looked at again for more than 90 days." if drawn["is_unseen"].any() else "",
     )
@@ -77,7 +77,7 @@ def architecture_ratios(frame: pl.DataFrame) -> Chart:
 
 def _ratio_panel(frame: pl.DataFrame, name: str, whole: tuple[int, int]) -> alt.LayerChart | alt.FacetChart:
     """One line per platform, broken where there was none, over a rule at 1."""
-    usual = pl.format("{} · {}×", pl.col("series"), pl.col("median_ratio").round(2).cast(pl.String))
+    usual = pl.format("{} · {}", pl.col("series"), _times(pl.col("median_ratio")))
     drawn = frame.select(
         usual.map_elements(lambda text: plain(text, 70), pl.String).alias("line"),
         "valid_from",
@@ -86,7 +86,7 @@ def _ratio_panel(frame: pl.DataFrame, name: str, whole: tuple[int, int]) -> alt.
         "is_unseen",
         "ratio",
         pl.col("is_outlier").fill_null(False),
-        pl.format("{}×", pl.col("ratio").round(3).cast(pl.String)).alias("ratio_text"),
+        _times(pl.col("ratio"), 3).alias("ratio_text"),
         exact_size_text("compressed_bytes").alias("size_exact"),
         exact_size_text("against_bytes").alias("against_exact"),
         "when",
@@ -139,10 +139,25 @@ def _ratio_panel(frame: pl.DataFrame, name: str, whole: tuple[int, int]) -> alt.
 
 
 def _around(ratios: pl.Series) -> alt.Scale:
-    """A scale with air around the *ratios*, also if they are all the same."""
+    """A scale with air around the *ratios*, also if they are all the same; a logarithmic one if they lie far apart."""
     low, high = float(ratios.min() or 0), float(ratios.max() or 0)  # type: ignore[arg-type]
+    if high > 10 * low > 0:
+        return alt.Scale(type="log", domain=[low / 1.2, high * 1.2], nice=False)
     air = max((high - low) * 0.08, high * 0.01)
     return alt.Scale(domain=[max(low - air, 0), high + air], nice=True, zero=False)
+
+
+def _times(ratio: pl.Expr, decimals: int = 2) -> pl.Expr:
+    """A ratio as text: `0.91×`, `405,189×`."""
+
+    def written(value: float) -> str:
+        return f"{value:,.0f}×" if value >= 100 else f"{value:.{decimals}f}×"
+
+    return ratio.map_elements(written, pl.String)
+
+
+def _counted(number: int, what: str) -> str:
+    return f"{number:,} {what}" if number == 1 else f"{number:,} {what}s"
 
 
 def step_ratios(frame: pl.DataFrame) -> Chart:
@@ -178,7 +193,7 @@ def step_ratios(frame: pl.DataFrame) -> Chart:
         panels[0] if len(panels) == 1 else alt.vconcat(*panels).resolve_scale(color="independent"),
         question,
         f"Compressed layers{', ' + at if at else ''}. Left of the middle what a step saves, right of it what it adds.",
-        f"{unknown:,} steps of unknown size are left out." if unknown else "",
+        f"Left out for want of a size: {_counted(unknown, 'step')}." if unknown else "",
     )
 
 
@@ -232,14 +247,14 @@ def _difference_bars(frame: pl.DataFrame, name: str) -> alt.LayerChart:
     ends = ordered.select(
         "row",
         platform.alias("name"),
-        pl.format("{} · {}×", difference_text("total_delta"), _proportion()).fill_null("size unknown").alias("label"),
+        pl.format(
+            "{} · {}", difference_text("total_delta"), _times(pl.col("total_bytes") / pl.col("against_total_bytes"))
+        )
+        .fill_null("size unknown")
+        .alias("label"),
         (pl.col("total_delta") / divisor).alias("total"),
     )
     return _stacked(bars, ends, name, unit)
-
-
-def _proportion() -> pl.Expr:
-    return (pl.col("total_bytes") / pl.col("against_total_bytes")).round(2).cast(pl.String)
 
 
 def _stacked(bars: pl.DataFrame, ends: pl.DataFrame, name: str, unit: str) -> alt.LayerChart:

@@ -245,7 +245,8 @@ def digest_lifetimes(frame: pl.DataFrame) -> Chart:
     )
     if frame.is_empty():
         return nothing("How long do digests stay?", "digest_lifetimes")
-    question = f"How long do {tags_of(frame)} point at one digest?"
+    verb = "does" if frame["tag"].n_unique() == 1 else "do"
+    question = f"How long {verb} {tags_of(frame)} point at one digest?"
     counted = frame.filter("is_start_known")
     if counted.is_empty():
         return nothing(question, "digest_lifetimes", "what was there at the first look may be older")
@@ -255,7 +256,8 @@ def digest_lifetimes(frame: pl.DataFrame) -> Chart:
     return titled(
         falling(drawable(steps(curves, _WORDS), "digest_lifetimes"), "digest_lifetimes", _WORDS),
         question,
-        f"{counted.height:,} digests, {followed:,} not seen to be replaced. Estimated by Kaplan and Meier's method.",
+        f"{counted.height:,} digest{'s' if counted.height > 1 else ''}, {followed:,} not seen to be replaced."
+        " Estimated by Kaplan and Meier's method.",
         f"{left_out:,} may have been there before they were first seen and are left out." if left_out else "",
         f"The {MOST_LINES} repositories with most digests, of {several}." if several > MOST_LINES else "",
     )
