@@ -39,6 +39,7 @@ QUESTIONS = (
     "aliases",
     "tag_sources",
     "update_gaps",
+    "update_cost",
 )
 
 

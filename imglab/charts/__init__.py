@@ -10,6 +10,7 @@ Importing this package makes notebooks draw Altair charts without a network; see
 """
 
 from imglab.charts.built_from import aliases, architecture_support, tag_sources
+from imglab.charts.cost import update_cost
 from imglab.charts.frames import MAX_ROWS, ChartError, MissingColumn, TooManyRows
 from imglab.charts.output import (
     enable_notebook_renderer,
@@ -49,6 +50,7 @@ __all__ = [
     "tag_sources",
     "tags",
     "title_of",
+    "update_cost",
     "update_gaps",
 ]
 

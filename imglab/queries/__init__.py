@@ -8,9 +8,10 @@ to images, signatures and the like, are told only where *tag* names them or begi
 """
 
 from imglab.queries.built_from import architecture_support, tag_sources
+from imglab.queries.cost import update_cost
 from imglab.queries.sizes import architecture_sizes, layer_growth, layers, size_over_time
-from imglab.queries.span import instant
-from imglab.queries.tags import PERIODS, Period, aliases, tag_churn, tag_history, tag_lifetimes, tags, update_gaps
+from imglab.queries.span import PERIODS, Period, instant
+from imglab.queries.tags import aliases, tag_churn, tag_history, tag_lifetimes, tags, update_gaps
 
 __all__ = [
     "PERIODS",
@@ -27,5 +28,6 @@ __all__ = [
     "tag_lifetimes",
     "tag_sources",
     "tags",
+    "update_cost",
     "update_gaps",
 ]

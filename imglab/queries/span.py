@@ -3,8 +3,13 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from typing import Literal
 
+from imglab.errors import UsageError
 from imglab.oci import canonical_repository
+
+Period = Literal["day", "week", "month", "quarter", "year"]
+PERIODS: tuple[Period, ...] = ("day", "week", "month", "quarter", "year")
 
 
 def span(repository: str, since: datetime | None, until: datetime | None, **others: str | None) -> dict[str, object]:
@@ -16,3 +21,10 @@ def instant(time: datetime | None) -> datetime | None:
     if time is None:
         return None
     return time.replace(tzinfo=UTC) if time.tzinfo is None else time.astimezone(UTC)
+
+
+def checked_period(period: Period) -> Period:
+    """*period*, if it is one; raises UsageError else."""
+    if period not in PERIODS:
+        raise UsageError(f"{period!r} is no period: choose one of {', '.join(PERIODS)}")
+    return period

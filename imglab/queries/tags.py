@@ -3,17 +3,12 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Literal
 
 import polars as pl
 
-from imglab.errors import UsageError
 from imglab.oci import canonical_repository
-from imglab.queries.span import instant, span
+from imglab.queries.span import Period, checked_period, instant, span
 from imglab.store import Store
-
-Period = Literal["day", "week", "month", "quarter", "year"]
-PERIODS: tuple[Period, ...] = ("day", "week", "month", "quarter", "year")
 
 
 def tag_history(
@@ -54,11 +49,9 @@ def tag_churn(
     Columns: repository, tag, period_start (UTC), moves.
     Raises UsageError for a period that is none of day, week, month, quarter, year.
     """
-    if period not in PERIODS:
-        raise UsageError(f"{period!r} is no period: choose one of {', '.join(PERIODS)}")
     return store.query(
         "tag_churn",
-        span(repository, since, until, tag=tag, period=period),
+        span(repository, since, until, tag=tag, period=checked_period(period)),
     )
 
 
