@@ -40,6 +40,9 @@ QUESTIONS = (
     "tag_sources",
     "update_gaps",
     "update_cost",
+    "bases",
+    "base_lag",
+    "base_share",
 )
 
 

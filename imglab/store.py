@@ -65,6 +65,7 @@ MARTS = (
     Derived("tag_image", ("repository", "tag"), "touched_tag"),
 )
 VIEWS = ("definition_interval", "tag_definition_interval")  # marts that are cheap to derive anew
+FUNCTIONS = {"base_of": "wanted"}  # of relations, with the name of what they take
 TOUCHED = ("touched_manifest", "touched_index", "touched_tag")
 CHECKS = ("overlapping_interval", "layer_sum", "orphan", "repeated_row")
 
@@ -213,6 +214,7 @@ def _definition() -> str:
     parts += [read_sql("staging", name) for name in STAGING]
     parts += [read_sql("load", name) for name in ("document_source", *TOUCHED)]
     parts += [read_sql(mart.folder, mart.name) for mart in MARTS] + [read_sql("views", name) for name in VIEWS]
+    parts += [read_sql("functions", name) for name in FUNCTIONS]
     return hashlib.sha256("\0".join(parts).encode()).hexdigest()
 
 
@@ -270,6 +272,8 @@ def _create(connection: duckdb.DuckDBPyConnection) -> None:
         connection.execute(f"create table {mart.name} as {read_sql(mart.folder, mart.name)}")
     for name in VIEWS:
         connection.execute(f"create view {name} as {read_sql('views', name)}")
+    for name, given in FUNCTIONS.items():
+        connection.execute(f"create macro {name}({given}) as table {read_sql('functions', name)}")
     _end_touched(connection)
 
 

@@ -205,10 +205,53 @@ def update_cost() -> pl.DataFrame:
     )
 
 
+def bases() -> pl.DataFrame:
+    """Two tags on a base that changes; of one image none is known, of another only a name."""
+    told = [("jessie", "layers", None), ("stretch", "layers", None), (None, None, None), (None, "label", "corp/base:1")]
+    return made(
+        {"repository": "docker.io/library/python", "tag": tag, "platform": "linux/amd64"}
+        | stretch(number, 3)
+        | {"manifest_digest": digest(number), "evidence": evidence, "base_name": name}
+        | {"base_repository": base and "docker.io/library/debian", "base_tag": base, "base_tags": base}
+        | {"base_manifest_digest": base and digest(50), "base_bytes": 60 if base else None}
+        | {"base_share": 0.6 if base else None}
+        for tag in ("3.6", "3.6-slim")
+        for number, (base, evidence, name) in enumerate(told)
+    )
+
+
+def base_share() -> pl.DataFrame:
+    """An image on a base on a base, and one of which none is known."""
+    parts = [(0, 2, "jessie", 0, 60, 0.6), (0, 1, "curl", 60, 75, 0.15), (0, 0, None, 75, 100, 0.25)]
+    parts += [(1, 0, None, 0, 44, 1.0)]
+    return made(
+        {"repository": "docker.io/library/python", "tag": "latest", "platform": "linux/amd64"}
+        | stretch(number, 1)
+        | {"manifest_digest": digest(number), "level": level, "base_repository": base and "docker.io/library/debian"}
+        | {"base_tag": base, "base_manifest_digest": base and digest(50 + level), "part_bytes": above - below}
+        | {"stack_from_bytes": below, "stack_to_bytes": above, "part_share": share}
+        | {"base_share": None if number else 0.75}
+        for number, level, base, below, above, share in parts
+    )
+
+
+def base_lag() -> pl.DataFrame:
+    """Three stays on a base, the second two days late, the third out of date."""
+    late = [(None, None, 0.0), (2.0, None, 0.0), (12.5, START + 3 * DAY, 1.0)]
+    return made(
+        {"repository": "docker.io/library/python", "tag": "latest", "platform": "linux/amd64"}
+        | stretch(number, 2)
+        | {"manifest_digest": digest(number), "base_repository": "docker.io/library/debian", "base_tag": "jessie"}
+        | {"base_manifest_digest": digest(50 + number), "base_moved_at": lag and START, "lag_days": lag}
+        | {"outdated_from": outdated_from, "outdated_days": outdated}
+        for number, (lag, outdated_from, outdated) in enumerate(late)
+    )
+
+
 def made(rows: Any) -> pl.DataFrame:
     frame = pl.DataFrame(list(rows), infer_schema_length=None)
     times = [name for name in frame.columns if name.endswith("_at") or name.startswith(("valid_", "period_"))]
-    times += [name for name in ("at", "together_from") if name in frame.columns]
+    times += [name for name in ("at", "together_from", "outdated_from") if name in frame.columns]
     return frame.with_columns(pl.col(times).cast(INSTANT))
 
 
@@ -217,7 +260,7 @@ MADE: dict[str, Callable[[], pl.DataFrame]] = {
     for function in (
         *(layer_growth, size_over_time, architecture_sizes, tag_history, tag_churn, layers, tags),
         *(tag_lifetimes, architecture_support, aliases, tag_sources, update_gaps),
-        update_cost,
+        *(update_cost, bases, base_share, base_lag),
     )
 }
 every_chart = pytest.mark.parametrize("name", MADE)

@@ -11,7 +11,7 @@ import imglab
 from imglab.cli import QUESTIONS, parser
 from imglab.journal import schema
 from imglab.records import RECORDS
-from imglab.store import CHECKS, MARTS, STAGING, VIEWS, read_sql
+from imglab.store import CHECKS, FUNCTIONS, MARTS, STAGING, VIEWS, read_sql
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text("utf-8")
@@ -58,6 +58,7 @@ def test_every_table_and_column_is_in_the_dictionary() -> None:
         ("staging", STAGING),
         ("marts", [mart.name for mart in MARTS]),
         ("views", VIEWS),
+        ("functions", tuple(FUNCTIONS)),
         ("checks", CHECKS),
         ("queries", QUESTIONS),
     ],

@@ -9,6 +9,7 @@ inside what Vega-Lite 5.8 and 6.4 draw alike. Text from registries (tags, steps)
 Importing this package makes notebooks draw Altair charts without a network; see `enable_notebook_renderer`.
 """
 
+from imglab.charts.bases import base_lag, base_share, bases
 from imglab.charts.built_from import aliases, architecture_support, tag_sources
 from imglab.charts.cost import update_cost
 from imglab.charts.frames import MAX_ROWS, ChartError, MissingColumn, TooManyRows
@@ -35,6 +36,9 @@ __all__ = [
     "aliases",
     "architecture_sizes",
     "architecture_support",
+    "base_lag",
+    "base_share",
+    "bases",
     "document",
     "enable_notebook_renderer",
     "figure",

@@ -7,6 +7,7 @@ text that names no repository; what the store does not know gives an empty frame
 to images, signatures and the like, are told only where *tag* names them or begins as they do: `sha256-*`.
 """
 
+from imglab.queries.bases import base_lag, base_share, bases
 from imglab.queries.built_from import architecture_support, tag_sources
 from imglab.queries.cost import update_cost
 from imglab.queries.sizes import architecture_sizes, layer_growth, layers, size_over_time
@@ -19,6 +20,9 @@ __all__ = [
     "aliases",
     "architecture_sizes",
     "architecture_support",
+    "base_lag",
+    "base_share",
+    "bases",
     "instant",
     "layer_growth",
     "layers",
