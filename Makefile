@@ -48,7 +48,7 @@ wheel-check: $(READY)
 	  || build/wheel/environment/bin/python -m pip install --quiet build/wheel/*.whl
 	cd build/wheel && environment/bin/imglab --data data demo --quiet
 	cd build/wheel && environment/bin/imglab --data data/demo ask size_over_time \
-	  --repository python --tag latest --platform linux/amd64 --format csv | grep -q 349284332
+	  --repository python --tag latest --platform linux/amd64 --format csv | grep -q 414967043
 	rm -rf build/wheel
 
 $(READY): pyproject.toml

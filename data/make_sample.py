@@ -3,9 +3,10 @@ Makes data/sample/ from real documents: `make sample REAL_DATA=<folder>`.
 
 The folder holds `repo-info.bundle` (a part of the git history of docker-library/repo-info), `repo-info/` (single pages,
 listed in `index.tsv`), `seeds/` (two more pages), `official-images.bundle` and `docs-readme.bundle` (parts of the
-histories of docker-library/official-images and docker-library/docs). What is kept: digests, sizes, times, platforms,
-media types, names of tags, commits and directories that they are built from, and short step labels of our own; what is
-left out: the text of build steps and commands, and all prose.
+histories of docker-library/official-images and docker-library/docs). Of one more page there are the facts alone, in
+`facts/` beside this file. What is kept: digests, sizes, times, platforms, media types, names of tags, commits and
+directories that they are built from, and short step labels of our own; what is left out: the text of build steps and
+commands, and all prose.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+import tomllib
 from collections.abc import Callable, Iterable, Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -40,8 +42,19 @@ from imglab.records import (
 )
 from imglab.sources import docs_readme, official_images, repo_info
 from imglab.sources.documents import Reading
+from imglab.sources.tag_page import (
+    Page,
+    PageImage,
+    PageLayer,
+    PagePlatform,
+    PageSection,
+    PageStep,
+    newest_date,
+    page_records,
+)
 
 SAMPLE = Path(__file__).parent / "sample"
+FACTS = Path(__file__).parent / "facts" / "python-latest-0c376450b2d1.toml"
 MADE_AT = datetime(2026, 11, 1, tzinfo=UTC)
 IMAGES = ("python", "hello-world")
 SEEDS = ("001_5a6006424bbde431.txt", "002_6fd47c79cbe15362.txt")
@@ -50,7 +63,7 @@ Known = set[str]
 
 
 def main(real_data: Path) -> None:
-    """Write the sample's five runs anew."""
+    """Write the sample's six runs anew."""
     if SAMPLE.exists():
         shutil.rmtree(SAMPLE)
     known: Known = set()
@@ -60,6 +73,7 @@ def main(real_data: Path) -> None:
         ("repo-info", "seeds: python:latest of October 2019, python:3.8-rc of August 2019", seeds),
         ("official-images", "official-images.bundle: library/python", manifest_files),
         ("docs-readme", "docs-readme.bundle: postgres/README.md", readmes),
+        ("repo-info", f"facts/{FACTS.name}: python:latest of September 2026", page_of_facts),
     ]
     for number, (source, target, read) in enumerate(parts):
         write_run(number, source, target, read(real_data, known), known)
@@ -155,6 +169,46 @@ def page(path: Path, document: str, commit: str | None, at: datetime | None, kno
             if isinstance(record, TagObservation):
                 record = dataclasses.replace(record, document=document, document_revision=commit)
             yield record
+
+
+def page_of_facts(real_data: Path, known: Known) -> Iterator[Record]:
+    """The records of the page of which there are the facts alone, observed at the newest date in them."""
+    told = tomllib.loads(FACTS.read_text())
+    sections = tuple(section(position, image) for position, image in enumerate(told["image"]))
+    shown = Page(told["name"], told["tag"], told["digest"], told["media_type"], sections=sections)
+    at = newest_date(shown)
+    if at is None:
+        raise SystemExit(f"{FACTS}: no date says when the page was observed")
+    steps = {image["config_digest"]: image["steps"] for image in told["image"]}
+    for record in page_records(shown, at, known):
+        if isinstance(record, TagObservation):
+            document, revision = told["document"], told["document_revision"]
+            record = dataclasses.replace(record, document=document, document_revision=revision)
+        if isinstance(record, History):
+            _, instruction, label, conditional = steps[record.config_digest][record.position]
+            record = dataclasses.replace(record, instruction=instruction, step_label=label, is_conditional=conditional)
+        yield record
+
+
+def section(position: int, told: dict[str, Any]) -> PageSection:
+    """The section of a page that states these facts, without the text of its steps; its layers add up to its total."""
+    layers = tuple(PageLayer(digest, at, size, told["layer_media_type"]) for digest, size, at in told["layers"])
+    if sum(layer.compressed_bytes for layer in layers) != told["compressed_bytes"]:
+        raise SystemExit(f"{FACTS}: the layers of {told['digest']} do not add up to its total")
+    image = PageImage(
+        digest=told["digest"],
+        docker_version=told.get("docker_version"),
+        media_type=told["media_type"],
+        compressed_bytes=told["compressed_bytes"],
+        image_id=told["config_digest"],
+        entrypoint=None,
+        cmd=None,
+        shell=None,
+        steps=tuple(PageStep(step[0], None) for step in told["steps"]),
+        layers=layers,
+    )
+    platform = PagePlatform(told["os"], told["architecture"], told.get("variant"), told.get("os_version"))
+    return PageSection(position, platform, image)
 
 
 def write_run(number: int, source: str, target: str, records: Iterable[Record | Rows], known: Known) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 import inspect
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 import polars as pl
@@ -12,7 +12,9 @@ import polars as pl
 from imglab import queries
 from imglab.data import open_store
 from imglab.errors import UsageError
+from imglab.evidence import evidence
 from imglab.oci import canonical_repository
+from imglab.pins import Problem, read_pins
 from imglab.store import Store
 
 
@@ -32,6 +34,35 @@ def answer(question: str, given: Mapping[str, object], *, data: Path | str | Non
     return frame
 
 
+def explanation(question: str, given: Mapping[str, object], *, data: Path | str | None = None) -> pl.DataFrame:
+    """What the answer to *question* stands on, as `evidence` tells it; errors as for `answer`."""
+    return evidence(open_store(data), answer(question, given, data=data))
+
+
+def pinned(
+    paths: Iterable[Path], platform: str, *, data: Path | str | None = None
+) -> tuple[pl.DataFrame, list[Problem]]:
+    """
+    What is known of the images that the files at *paths* name, and what could not be read of these.
+
+    One row per place that names an image, in the order of files and lines. Columns: file, line, reference (as found,
+    in full), is_pinned, and those of `queries.pins` but for position.
+    """
+    mentions, problems = read_pins(paths)
+    places = pl.DataFrame(
+        [
+            (mention.file, mention.line, str(mention.reference), mention.reference.digest is not None)
+            for mention in mentions
+        ],
+        schema={"file": pl.String, "line": pl.Int64, "reference": pl.String, "is_pinned": pl.Boolean},
+        orient="row",
+    )
+    references = places["reference"].unique(maintain_order=True)
+    known = queries.pins(open_store(data), references=references.to_list(), platform=platform)
+    told = known.with_columns(references.alias("reference")).drop("position")
+    return places.join(told, on="reference", how="left", maintain_order="left"), problems
+
+
 def _check_options(question: str, given: Mapping[str, object], known: Mapping[str, inspect.Parameter]) -> None:
     options = {name: parameter for name, parameter in known.items() if name != "store"}
     for name in given:
@@ -44,7 +75,7 @@ def _check_options(question: str, given: Mapping[str, object], known: Mapping[st
 
 def _explain_nothing(store: Store, given: Mapping[str, object]) -> None:
     """Raise a UsageError that says which of the given names the store does not know, if one of them is the reason."""
-    if "repository" not in given:
+    if "repository" not in given or set(str(given["repository"])) & set("*?["):
         return
     repository = canonical_repository(str(given["repository"]))
     known = store.query("known_tags")

@@ -23,7 +23,7 @@ from typing import TypeAlias
 
 from imglab import __version__, commands
 from imglab.commands import GOOD, MISUSE, NOTHING
-from imglab.errors import ImglabError, InvalidTargets, ParseError, SourceError, UsageError
+from imglab.errors import ImglabError, InvalidFile, ParseError, SourceError, UsageError
 
 Parsers: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"
 QUESTIONS = (
@@ -39,6 +39,13 @@ QUESTIONS = (
     "aliases",
     "tag_sources",
     "update_gaps",
+    "size_distribution",
+    "sharing",
+    "bytes_by_depth",
+    "media_types",
+    "attestation_overhead",
+    "pins",
+    "size_changes",
     "update_cost",
     "bases",
     "base_lag",
@@ -92,7 +99,7 @@ def _report(error: ImglabError, options: argparse.Namespace) -> int:
         logging.getLogger("imglab").error("trace", exc_info=error)
     from imglab.output import visible
 
-    for text in error.problems if isinstance(error, InvalidTargets) else [str(error)]:
+    for text in error.problems if isinstance(error, InvalidFile) else [str(error)]:
         print(f"imglab: {visible(text)}", file=sys.stderr)
     unreadable = isinstance(error, SourceError) and error.kind == "unreadable"
     return MISUSE if isinstance(error, (UsageError, ParseError)) or unreadable else NOTHING
@@ -133,7 +140,7 @@ def parser() -> argparse.ArgumentParser:
     _add_global(top)
     parsers = top.add_subparsers(title="commands", metavar="COMMAND", required=True)
     reading = (_add_snapshot, _add_backfill, _add_doctor, _add_import, _add_load)
-    asking = (_add_views, _add_ask, _add_sql, _add_render, _add_check)
+    asking = (_add_views, _add_ask, _add_pins, _add_sql, _add_render, _add_check)
     for add in (_add_demo, *reading, *asking, _add_lab):
         add(parsers)
     for command in _leaves(top):
@@ -374,7 +381,10 @@ def _add_views(parsers: Parsers) -> None:
 def _add_ask(parsers: Parsers) -> None:
     command = parsers.add_parser("ask", help="answer a question, as a table or a chart")
     command.add_argument("question", choices=QUESTIONS, metavar="QUESTION", help=", ".join(QUESTIONS))
-    command.add_argument("--repository", metavar="R", help="such as python or ghcr.io/owner/name")
+    command.add_argument("--repository", metavar="R", help="such as python or ghcr.io/owner/name, or ghcr.io/owner/*")
+    command.add_argument(
+        "--reference", metavar="REF", dest="references", action="append", help="an image, for pins; may be repeated"
+    )
     command.add_argument("--tag", metavar="T", help="a tag; where a question is about many also a glob, such as 3.*")
     command.add_argument("--platform", metavar="P", help="such as linux/amd64, linux/arm/v7")
     command.add_argument("--digest", metavar="D", help="an image, for layers")
@@ -382,9 +392,29 @@ def _add_ask(parsers: Parsers) -> None:
     command.add_argument("--since", type=_time, metavar="TIME")
     command.add_argument("--until", type=_time, metavar="TIME")
     command.add_argument("--period", choices=("day", "week", "month", "quarter", "year"))
-    command.add_argument("--chart", type=Path, metavar="FILE", help="draw into FILE.html, .png, .svg or .json instead")
+    instead = command.add_mutually_exclusive_group()
+    instead.add_argument("--chart", type=Path, metavar="FILE", help="draw into FILE.html, .png, .svg or .json instead")
+    instead.add_argument(
+        "--explain", action="store_true", help="tell the documents and runs that the answer stands on instead"
+    )
     _add_format(command)
     command.set_defaults(run=commands.ask)
+
+
+def _add_pins(parsers: Parsers) -> None:
+    command = parsers.add_parser(
+        "pins",
+        help="how far behind the images are that Dockerfiles, compose files and manifests name",
+        description="Look up the images that files name: is each pinned to a digest, is that known, which tags had it, "
+        "how many moves, days and bytes is it behind. Read are Dockerfiles, compose files, Kubernetes manifests and "
+        "lists with a reference a line; of a folder all but lists.",
+    )
+    command.add_argument("paths", nargs="+", type=Path, metavar="PATH")
+    command.add_argument(
+        "--platform", default="linux/amd64", metavar="P", help="whose images are compared (linux/amd64)"
+    )
+    _add_format(command)
+    command.set_defaults(run=commands.pins)
 
 
 def _add_sql(parsers: Parsers) -> None:
@@ -429,8 +459,17 @@ def _add_render(parsers: Parsers) -> None:
 
 
 def _add_check(parsers: Parsers) -> None:
-    command = parsers.add_parser("check", help="look for rows that must not exist")
-    _add_format(command)
+    command = parsers.add_parser(
+        "check",
+        help="look for rows that must not exist, or for images over a budget",
+        description="Look for rows that must not exist; or, with --budget, for images that do not keep the limits in "
+        "FILE, for sizes that jumped or drifted. Exit codes: 0 nothing found; 1 something found, or something that "
+        "should be checked is not known.",
+    )
+    command.add_argument("--budget", type=Path, metavar="FILE", help="check the limits that this file states")
+    forms = ("table", "csv", "json", "parquet", "markdown", "sarif", "junit")
+    command.add_argument("--format", choices=forms, default="table", help="sarif and junit are for budgets")
+    command.add_argument("--out", type=Path, metavar="FILE", help="write there instead of to standard output")
     command.set_defaults(run=commands.check)
 
 

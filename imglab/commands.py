@@ -24,6 +24,11 @@ if TYPE_CHECKING:
     from imglab.targets import Targets
 
 CONCURRENCY = 16  # requests at a time, unless somebody says otherwise
+PINS_SHOWN = (  # to people; programs get every column
+    *("file", "line", "reference", "state", "replaced_at", "behind_days", "moves_behind", "pull_bytes"),
+    *("delta_bytes", "current_digest"),
+)
+FINDINGS_SHOWN = ("verdict", "repository", "tag", "platform", "check", "step_label", "message", "limit")  # to people
 GOOD, PARTLY, MISUSE, NOTHING = 0, 1, 2, 3
 
 
@@ -78,10 +83,11 @@ def failures(options: argparse.Namespace) -> int:
 
 
 def ask(options: argparse.Namespace) -> int:
-    """The answer to one question, as a table or a chart."""
-    from imglab.ask import answer
+    """The answer to one question, as a table or a chart, or what it stands on."""
+    from imglab.ask import answer, explanation
 
-    frame = answer(options.question, _given(options), data=options.data)
+    tell = explanation if options.explain else answer
+    frame = tell(options.question, _given(options), data=options.data)
     if options.chart:
         _draw(options.question, frame, options.chart)
         if not options.quiet:
@@ -104,8 +110,20 @@ def _draw(question: str, frame: pl.DataFrame, path: Path) -> None:
 
 
 def _given(options: argparse.Namespace) -> dict[str, object]:
-    names = ("repository", "tag", "platform", "digest", "at", "since", "until", "period")
+    names = ("references", "repository", "tag", "platform", "digest", "at", "since", "until", "period")
     return {name: getattr(options, name) for name in names if getattr(options, name) is not None}
+
+
+def pins(options: argparse.Namespace) -> int:
+    """What is known of the images that files name."""
+    from imglab.ask import pinned
+    from imglab.output import visible
+
+    frame, problems = pinned(options.paths, options.platform, data=options.data)
+    for problem in problems:
+        print(f"imglab: {visible(str(problem))}", file=sys.stderr)
+    _write(frame.select(PINS_SHOWN) if options.format in ("table", "markdown") else frame, options)
+    return PARTLY if problems else GOOD
 
 
 def sql(options: argparse.Namespace) -> int:
@@ -162,10 +180,15 @@ def _write_page(text: str, out: Path | None) -> None:
 
 
 def check(options: argparse.Namespace) -> int:
-    """Rows that must not exist."""
+    """Rows that must not exist, or images that do not keep their budgets."""
     from imglab.data import open_store
+    from imglab.errors import UsageError
     from imglab.store import CHECKS
 
+    if options.budget:
+        return _check_budgets(options)
+    if options.format in ("sarif", "junit"):
+        raise UsageError(f"--format {options.format} is for budgets: give --budget FILE")
     store = open_store(options.data)
     found = 0
     for name in CHECKS:
@@ -177,6 +200,26 @@ def check(options: argparse.Namespace) -> int:
     if not found and not options.quiet:
         print(f"{len(CHECKS)} checks found nothing")
     return PARTLY if found else GOOD
+
+
+def _check_budgets(options: argparse.Namespace) -> int:
+    """Findings in the form asked for; exit code 1 if something is over its limit or unknown."""
+    from imglab import verdicts
+    from imglab.budgets import check_budgets, read_budgets
+    from imglab.data import open_store
+
+    budgets = read_budgets(options.budget)
+    findings = check_budgets(open_store(options.data), budgets)
+    if options.format == "sarif":
+        _write_page(verdicts.sarif(findings, str(options.budget)), options.out)
+    elif options.format == "junit":
+        _write_page(verdicts.junit(findings), options.out)
+    else:
+        _write(findings.select(FINDINGS_SHOWN) if options.format in ("table", "markdown") else findings, options)
+    bad = findings.filter(findings["verdict"].is_in(["over", "unknown"])).height
+    if not options.quiet:
+        print(f"{bad:,} of {_count(findings.height, 'limit')} not kept", file=sys.stderr)
+    return PARTLY if bad else GOOD
 
 
 def lab(options: argparse.Namespace) -> int:

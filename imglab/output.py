@@ -15,7 +15,7 @@ from imglab.errors import UsageError
 
 FORMATS = ("table", "csv", "json", "parquet", "markdown")
 _DIGEST = re.compile(r"(?<![0-9a-f])(sha\d+:[0-9a-f]{12})[0-9a-f]{52,}")
-_FORMULA = ("=", "+", "-", "@", "\t", "\r")
+_FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n")
 
 
 def write(frame: pl.DataFrame, form: str, out: Path | None = None) -> None:

@@ -70,8 +70,10 @@ def test_no_question_counts_them(plain: Store, signed: Store, question: str, tag
     """The answer is the same with and without them, whatever pattern of tags is asked about."""
     function = getattr(queries, question)
     parameters = inspect.signature(function).parameters
-    given = {"repository": REPOSITORY}
-    if parameters["tag"].default is inspect.Parameter.empty:
+    given = {"repository": REPOSITORY} if "repository" in parameters else {"references": [f"{REPOSITORY}:latest"]}
+    if "tag" not in parameters:
+        pass
+    elif parameters["tag"].default is inspect.Parameter.empty:
         given["tag"] = "latest"
     elif tag:
         given["tag"] = tag

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -69,6 +70,7 @@ def test_sql_files_begin_with_what_they_give(folder: str, names: tuple[str, ...]
     pages = {"repo_info_page", "repo_info_section", "repo_info_layer", "repo_info_step"}
     pages |= {"tags_history_state", "tags_history_page", "tags_history_tag"}
     pages |= {f"supported_tags_{name}" for name in ("document", "definition", "live", "known")}
+    pages |= {"evidence_digest", "evidence_tag", "budget_image", "budget_step"}
     extra = {"runs", "failures", "status", "known_tags", *pages} if folder == "queries" else set()
     assert files == {*names, *extra}
     for name in files:
@@ -109,13 +111,14 @@ def test_the_sample_is_what_the_dictionary_says() -> None:
         (6241, 353, "2016-09-09", "2018-01-10"),
         (19, 9, "2016-09-09", "2026-09-19"),
         (2, 2, "2019-08-06", "2019-10-17"),
+        (1, 1, "2026-09-09", "2026-09-09"),
     ]
     assert versions == [
         ("library/python", 402, "2014-06-23", "2026-08-13"),
         ("postgres/README.md", 405, "2014-07-31", "2026-08-18"),
     ]
     assert texts == 0
-    assert (sizes[0], sizes[-2], sizes[-1]) == (265_384_250, 274_601_627, 349_284_332)
+    assert (sizes[0], *sizes[-3:]) == (265_384_250, 274_601_627, 349_284_332, 414_967_043)
     assert sum(path.stat().st_size for path in (ROOT / "data" / "sample").rglob("*.parquet")) < 2_000_000
 
 
@@ -124,3 +127,38 @@ def test_versions_in_the_sample_are_named_after_the_source() -> None:
     with imglab.open_sample() as store:
         frame = imglab.queries.tag_sources(store, repository="python", tag="2.7.18")
     assert frame["document_revision"].unique().to_list() == ["beb5a97c8803f47a11f42a4ae8897cab2d8febd5"]
+
+
+def test_the_page_of_facts_is_in_the_sample() -> None:
+    """Every image that the facts file states is there, with its total, its layers and its steps in their order."""
+    (path,) = (ROOT / "data" / "facts").iterdir()
+    told = tomllib.loads(path.read_text("utf-8"))
+    with imglab.open_sample() as store:
+        entries = "select manifest_digest from stg_index_entry where index_digest = $digest order by position"
+        assert store.sql(entries, {"digest": told["digest"]}).rows() == [(image["digest"],) for image in told["image"]]
+        for image in told["image"]:
+            manifest = store.sql(
+                "select compressed_bytes, config_digest from stg_manifest where digest = $digest",
+                {"digest": image["digest"]},
+            )
+            layers = store.sql(
+                """
+                select digest, compressed_bytes, last_modified_at
+                from stg_layer
+                where manifest_digest = $digest
+                order by position
+                """,
+                {"digest": image["digest"]},
+            )
+            steps = store.sql(
+                """
+                select created_at, instruction, step_label, is_conditional
+                from stg_history
+                where config_digest = $digest
+                order by position
+                """,
+                {"digest": image["config_digest"]},
+            )
+            assert manifest.rows() == [(image["compressed_bytes"], image["config_digest"])]
+            assert layers.rows() == [tuple(layer) for layer in image["layers"]]
+            assert steps.rows() == [tuple(step) for step in image["steps"]]

@@ -13,10 +13,25 @@ ROWS = {
     **dict.fromkeys(["errors"], 0),
     **dict.fromkeys(["records", "steps", "tar"], 1),
     **dict.fromkeys(["ahead", "journal", "oci", "connections", "pace", "http", "credentials"], 2),
-    **dict.fromkeys(["gitlog", "progress", "archive"], 2),
-    **dict.fromkeys(["store", "sources"], 3),
-    **dict.fromkeys(["charts", "queries", "render", "runs", "snapshot", "targets", "imports", "data", "doctor"], 4),
-    **dict.fromkeys(["output", "ask", "report", "demo", "commands", "cli"], 5),
+    **dict.fromkeys(["gitlog", "progress", "archive", "checked_toml"], 2),
+    **dict.fromkeys(["store", "sources", "pins"], 3),
+    **dict.fromkeys(
+        [
+            "charts",
+            "queries",
+            "render",
+            "runs",
+            "snapshot",
+            "targets",
+            "imports",
+            "data",
+            "doctor",
+            "evidence",
+            "budgets",
+        ],
+        4,
+    ),
+    **dict.fromkeys(["output", "ask", "report", "demo", "verdicts", "commands", "cli"], 5),
 }
 BESIDE = {  # within a row: who may import whom
     "journal": {"ahead"},
@@ -24,11 +39,13 @@ BESIDE = {  # within a row: who may import whom
     "credentials": {"http", "oci"},
     "data": set(),
     "render": {"queries"},
+    "budgets": {"queries"},
+    "verdicts": {"output"},
     "snapshot": {"runs"},
     "imports": {"runs"},
     "report": {"output"},
     "demo": {"output", "report"},
-    "commands": {"ask", "demo", "output", "report"},
+    "commands": {"ask", "demo", "output", "report", "verdicts"},
     "cli": {"commands", "output"},
 }
 HOMES = {
@@ -39,11 +56,24 @@ HOMES = {
     "altair": {"charts"},
     "vl_convert": {"charts"},
     "polars": {
-        *("journal", "store", "queries", "render", "charts", "runs", "snapshot", "imports"),
+        *(
+            "journal",
+            "store",
+            "queries",
+            "evidence",
+            "budgets",
+            "verdicts",
+            "render",
+            "charts",
+            "runs",
+            "snapshot",
+            "imports",
+        ),
         *("output", "ask", "report", "demo", "commands"),
     },
     "rich": {"output", "progress"},
     "backports": {"archive"},
+    "yaml": {"pins"},
 }
 MODULES = sorted(path for path in PACKAGE.rglob("*.py") if path.name != "__init__.py" or path.parent != PACKAGE)
 

@@ -11,7 +11,9 @@ Importing this package makes notebooks draw Altair charts without a network; see
 
 from imglab.charts.bases import base_lag, base_share, bases
 from imglab.charts.built_from import aliases, architecture_support, tag_sources
+from imglab.charts.changes import size_changes
 from imglab.charts.cost import update_cost
+from imglab.charts.distributions import attestation_overhead, bytes_by_depth, media_types, sharing, size_distribution
 from imglab.charts.frames import MAX_ROWS, ChartError, MissingColumn, TooManyRows
 from imglab.charts.output import (
     enable_notebook_renderer,
@@ -21,6 +23,7 @@ from imglab.charts.output import (
     title_of,
 )
 from imglab.charts.page import document, figure
+from imglab.charts.pins import pins
 from imglab.charts.side_by_side import architecture_sizes, layers, tags
 from imglab.charts.tag_life import tag_lifetimes, update_gaps
 from imglab.charts.theme import PAGE_THEMES, Chart
@@ -36,16 +39,23 @@ __all__ = [
     "aliases",
     "architecture_sizes",
     "architecture_support",
+    "attestation_overhead",
     "base_lag",
     "base_share",
     "bases",
+    "bytes_by_depth",
     "document",
     "enable_notebook_renderer",
     "figure",
     "layer_growth",
     "layers",
+    "media_types",
     "mime_bundle",
+    "pins",
     "save",
+    "sharing",
+    "size_changes",
+    "size_distribution",
     "size_over_time",
     "specification",
     "tag_churn",

@@ -9,10 +9,19 @@ to images, signatures and the like, are told only where *tag* names them or begi
 
 from imglab.queries.bases import base_lag, base_share, bases
 from imglab.queries.built_from import architecture_support, tag_sources
+from imglab.queries.changes import size_changes
 from imglab.queries.cost import update_cost
+from imglab.queries.distributions import (
+    attestation_overhead,
+    bytes_by_depth,
+    media_types,
+    sharing,
+    size_distribution,
+)
+from imglab.queries.pins import pins
 from imglab.queries.sizes import architecture_sizes, layer_growth, layers, size_over_time
-from imglab.queries.span import PERIODS, Period, instant
-from imglab.queries.tags import aliases, tag_churn, tag_history, tag_lifetimes, tags, update_gaps
+from imglab.queries.span import instant
+from imglab.queries.tags import PERIODS, Period, aliases, tag_churn, tag_history, tag_lifetimes, tags, update_gaps
 
 __all__ = [
     "PERIODS",
@@ -20,12 +29,19 @@ __all__ = [
     "aliases",
     "architecture_sizes",
     "architecture_support",
+    "attestation_overhead",
     "base_lag",
     "base_share",
     "bases",
+    "bytes_by_depth",
     "instant",
     "layer_growth",
     "layers",
+    "media_types",
+    "pins",
+    "sharing",
+    "size_changes",
+    "size_distribution",
     "size_over_time",
     "tag_churn",
     "tag_history",

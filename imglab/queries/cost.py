@@ -6,7 +6,8 @@ from datetime import datetime
 
 import polars as pl
 
-from imglab.queries.span import Period, checked_period, span
+from imglab.queries.span import span
+from imglab.queries.tags import Period, checked_period
 from imglab.store import Store
 
 

@@ -3,13 +3,8 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from typing import Literal
 
-from imglab.errors import UsageError
 from imglab.oci import canonical_repository
-
-Period = Literal["day", "week", "month", "quarter", "year"]
-PERIODS: tuple[Period, ...] = ("day", "week", "month", "quarter", "year")
 
 
 def span(repository: str, since: datetime | None, until: datetime | None, **others: str | None) -> dict[str, object]:
@@ -23,8 +18,13 @@ def instant(time: datetime | None) -> datetime | None:
     return time.replace(tzinfo=UTC) if time.tzinfo is None else time.astimezone(UTC)
 
 
-def checked_period(period: Period) -> Period:
-    """*period*, if it is one; raises UsageError else."""
-    if period not in PERIODS:
-        raise UsageError(f"{period!r} is no period: choose one of {', '.join(PERIODS)}")
-    return period
+def scope(repository: str | None, tag: str | None, **others: object) -> dict[str, object]:
+    """Parameters of a question about many repositories: *repository* is one, a pattern of them, or None for all."""
+    return {"repository": repository_pattern(repository), "tag": tag, **others}
+
+
+def repository_pattern(repository: str | None) -> str | None:
+    """*repository* in full where it is one; a pattern, with `*`, `?` or `[`, as it is."""
+    if repository is None or set(repository) & set("*?["):
+        return repository
+    return canonical_repository(repository)

@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 from datetime import datetime
+from typing import Literal
 
 import polars as pl
 
+from imglab.errors import UsageError
 from imglab.oci import canonical_repository
-from imglab.queries.span import Period, checked_period, instant, span
+from imglab.queries.span import instant, span
 from imglab.store import Store
+
+Period = Literal["day", "week", "month", "quarter", "year"]
+PERIODS: tuple[Period, ...] = ("day", "week", "month", "quarter", "year")
 
 
 def tag_history(
@@ -49,10 +54,7 @@ def tag_churn(
     Columns: repository, tag, period_start (UTC), moves.
     Raises UsageError for a period that is none of day, week, month, quarter, year.
     """
-    return store.query(
-        "tag_churn",
-        span(repository, since, until, tag=tag, period=checked_period(period)),
-    )
+    return store.query("tag_churn", span(repository, since, until, tag=tag, period=checked_period(period)))
 
 
 def tags(store: Store, *, repository: str | None = None, tag: str | None = None) -> pl.DataFrame:
@@ -144,3 +146,10 @@ def update_gaps(
     of what a tag is built from.
     """
     return store.query("update_gaps", span(repository, since, until, tag=tag))
+
+
+def checked_period(period: Period) -> Period:
+    """*period* if it is one. Raises UsageError else."""
+    if period not in PERIODS:
+        raise UsageError(f"{period!r} is no period: choose one of {', '.join(PERIODS)}")
+    return period

@@ -3,7 +3,8 @@
 -- `step_source` tells how its build steps were aligned with its layers: `stated` (the config says which steps made no
 -- layer), `every line`, `instruction` (a page lists steps and layers apart: RUN, COPY and ADD make layers),
 -- `instruction, workdir` (these and WORKDIR), `instruction, condition` (these, but for RUN steps whose every command
--- stands under a condition that was not met), or null: the counts agree in no way and the steps of its layers are unknown.
+-- stands under a condition that was not met), or null: the counts agree in no way (or the config
+-- itself names another number of layers), and the steps of its layers are unknown.
 -- `chain_digest` stands for its layers in their order, `diff_chain_digest` for the same unpacked: what has the same
 -- chain has the same layers, and what begins with it may be built on it.
 with entry as (
@@ -68,6 +69,7 @@ joined as (
         stg_manifest.layer_count,
         stg_manifest.compressed_bytes,
         case
+            when len(stg_config.diff_ids) <> stg_manifest.layer_count then null
             when not step.is_unstated and step.stated_count = stg_manifest.layer_count then 'stated'
             when not step.is_unstated then null
             when step.line_count = stg_manifest.layer_count then 'every line'

@@ -1,0 +1,309 @@
+"""The images that files name, and how far behind they are."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import polars as pl
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from made import REPOSITORY, commit, config, day, digest, image, index, seen
+
+import imglab
+from imglab import charts, queries
+from imglab.cli import main
+from imglab.errors import InvalidReference, UsageError
+from imglab.journal import Journal
+from imglab.pins import Mention, Problem, read_pins
+from imglab.pins.dockerfile import parse_dockerfile
+from imglab.pins.files import parse_list
+from imglab.pins.yaml_files import parse_yaml
+from imglab.store import Store
+
+
+def told(found: object) -> list[tuple[int, str]]:
+    """Line and reference of each mention; line and message of each problem."""
+    return [(one.line, str(one.reference) if isinstance(one, Mention) else one.message) for one in found]  # type: ignore[attr-defined]
+
+
+# --- files -----------------------------------------------------------------------------------------------------------
+
+DOCKERFILE = """\
+# syntax=docker/dockerfile:1.7
+
+arg VERSION=3.12
+ARG BASE="python:${VERSION}-slim" OTHER
+FROM --platform=$BUILDPLATFORM golang:1.22 AS Build
+ARG VERSION=9
+RUN <<EOF
+FROM nothing:1
+EOF
+COPY --from=ghcr.io/astral-sh/uv:0.5 \\
+  # a remark between
+  /uv /bin/
+FROM ${BASE}
+COPY --from=build --chown=1 /a /b
+COPY --from=0 /a /b
+RUN --mount=type=bind,from=busybox:1,target=/b --mount=type=cache,target=/c echo --from=no
+FROM scratch
+FROM alpine:${OTHER:-3.20}${OTHER:+-edge}
+from build
+ONBUILD COPY --from=redis:7 /a /b
+"""
+
+
+def test_dockerfiles_name_images() -> None:
+    """Bases, other images that files come from and the syntax; no stages, here-documents, remarks or nothing."""
+    assert told(parse_dockerfile("Dockerfile", DOCKERFILE)) == [
+        (1, "docker.io/docker/dockerfile:1.7"),
+        (5, "docker.io/library/golang:1.22"),
+        (10, "ghcr.io/astral-sh/uv:0.5"),
+        (13, "docker.io/library/python:3.12-slim"),
+        (16, "docker.io/library/busybox:1"),
+        (18, "docker.io/library/alpine:3.20"),
+        (20, "docker.io/library/redis:7"),
+    ]
+
+
+def test_another_escape_continues_lines() -> None:
+    """A directive may choose the backtick, as on Windows."""
+    assert told(parse_dockerfile("Dockerfile", "# escape=`\nFROM `\n  mcr.microsoft.com/windows:ltsc2025\n")) == [
+        (2, "mcr.microsoft.com/windows:ltsc2025")
+    ]
+
+
+@pytest.mark.parametrize(
+    ("line", "reason"),
+    [
+        ("FROM python:$VERSION", "needs VERSION"),
+        ("FROM python:${VERSION#v}", "not understood"),
+        ("FROM Python", "Python"),
+        ("FROM a b c", "not understood"),
+        ("FROM redis@sha256:12", "64"),
+        ("COPY --from=$STAGE /a /b", "not put in here"),
+    ],
+)
+def test_what_cannot_be_told_is_a_problem(line: str, reason: str) -> None:
+    """With file, line and reason; the rest goes on."""
+    (problem, mention) = parse_dockerfile("Dockerfile", f"{line}\nFROM busybox\n")
+    assert isinstance(problem, Problem) and isinstance(mention, Mention)
+    assert str(problem).startswith("Dockerfile:1: ") and reason in problem.message
+
+
+COMPOSE = """\
+x-common: &common
+  image: redis:7
+services:
+  web:
+    image: ${REGISTRY:-docker.io}/library/nginx:${TAG:-1.27}
+    build: {image: not-one}
+    labels: [image, a]
+  base:
+    <<: *common
+    image: &pg postgres:16
+  again: {image: *pg}
+  open: {image: "app:${NEEDED}"}
+volumes: {image: {}}
+"""
+
+
+def test_compose_files_name_images() -> None:
+    """Services and fragments, with defaults put in; an alias stands for what it names."""
+    assert told(parse_yaml("compose.yaml", COMPOSE)) == [
+        (2, "docker.io/library/redis:7"),
+        (5, "docker.io/library/nginx:1.27"),
+        (10, "docker.io/library/postgres:16"),
+        (11, "docker.io/library/postgres:16"),
+        (12, "app:${NEEDED} needs NEEDED, which has no value in this file: give it a default"),
+    ]
+
+
+def test_manifests_name_images() -> None:
+    """Every image of a document with apiVersion and kind, at any depth; none of other documents."""
+    text = """\
+apiVersion: apps/v1
+kind: Deployment
+spec:
+  template:
+    spec:
+      initContainers: [{name: a, image: busybox}]
+      containers:
+      - name: b
+        ? [odd, key]
+        : value
+        image: "quay.io/team/app@sha256:%s"
+---
+image: logo.png
+---
+{apiVersion: monitoring/v1, kind: Prometheus, spec: {image: prom/prometheus:v3}}
+""" % ("b" * 64)
+    assert told(parse_yaml("deployment.yml", text)) == [
+        (6, "docker.io/library/busybox"),
+        (11, f"quay.io/team/app@sha256:{'b' * 64}"),
+        (15, "docker.io/prom/prometheus:v3"),
+    ]
+
+
+@pytest.mark.parametrize(
+    "text", ["a: {{ .Values.image }}\nb: }", "[" * 100_000, "a: \x00", "a: *b\nc: 'd", "- - -\n\t- a"]
+)
+def test_what_is_no_yaml_is_a_problem(text: str) -> None:
+    """Templates, endless nesting, control characters, names that stand for nothing."""
+    (problem,) = parse_yaml("values.yaml", text)
+    assert isinstance(problem, Problem) and "no YAML" in problem.message
+
+
+def test_aliases_do_not_grow() -> None:
+    """Nine levels of nine names each would be 387 million images if they were put in."""
+    levels = "".join(f"x-{n}: &l{n} [{', '.join([f'*l{n - 1}'] * 9)}]\n" for n in range(1, 10))
+    assert told(parse_yaml("c.yaml", "x-0: &l0 {image: a}\n" + levels)) == [(1, "docker.io/library/a")]
+
+
+def test_lists_name_images() -> None:
+    """One a line, with remarks."""
+    assert told(parse_list("images.txt", "# all of them\npython:3.12  remark\n\n  redis:8 # remark\nA\n"))[:2] == [
+        (2, "docker.io/library/python:3.12"),
+        (4, "docker.io/library/redis:8"),
+    ]
+
+
+@settings(max_examples=150)
+@given(st.text(max_size=300), st.sampled_from([parse_dockerfile, parse_yaml, parse_list]))
+def test_any_text_gives_mentions_and_problems(text: str, parse: object) -> None:
+    """No file raises."""
+    for one in parse("file", text):  # type: ignore[operator]
+        assert isinstance(one, (Mention, Problem)) and one.file == "file"
+
+
+def test_folders_are_searched(tmp_path: Path) -> None:
+    """What looks like a file that names images, at any depth, nothing hidden; files that are named in any case."""
+    files = {
+        "Dockerfile": "FROM a",
+        "Dockerfile.test": "FROM b",
+        "deep/app.dockerfile": "FROM c",
+        "deep/compose.yaml": "services: {x: {image: d}}",
+        "deep/config.yml": "image: e.png",
+        "deep/notes.txt": "f",
+        ".git/Dockerfile": "FROM g",
+        ".hidden.yml": "services: {x: {image: h}}",
+        "broken.yaml": "}",
+    }
+    for name, text in files.items():
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text(text)
+    (tmp_path / "Containerfile").write_bytes(b"\xff\xfe")
+    mentions, problems = read_pins([tmp_path])
+    assert [mention.reference.path for mention in mentions] == ["library/a", "library/b", "library/c", "library/d"]
+    assert [Path(problem.file).name for problem in problems] == ["Containerfile", "broken.yaml"]
+    named, none = read_pins([tmp_path / "deep" / "notes.txt", tmp_path / "deep" / "config.yml"])
+    assert [mention.reference.path for mention in named] == ["library/f"]
+    assert [problem.message for problem in none] == ["names no image"]
+    with pytest.raises(UsageError, match="not there"):
+        read_pins([tmp_path / "nothing"])
+
+
+# --- what is known of them -------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def data(tmp_path: Path) -> Path:
+    """
+    Tag 1.0 moved from index 1 (image a1: layers 10, 20) on day 3 to 2 (a2: 10, 30) and on day 5 to 3 (a3: 10, 40, 40).
+
+    1.0.0 stayed at index 1; old pointed there until day 2; each index has an image for arm64 as well.
+    """
+    records = [*image("a1", [10, 20]), *image("a2", [10, 30]), *image("a3", [10, 40, 40]), *image("b1", [7])]
+    for name, child in (("1", "a1"), ("2", "a2"), ("3", "a3")):
+        records += index(name, [(child, "linux/amd64"), ("b1", "linux/arm64")])
+    records += [seen("1.0", "1", day(1)), seen("1.0", "2", day(3)), seen("1.0", "3", day(5)), seen("1.0", "3", day(9))]
+    records += [seen("1.0.0", "1", day(1)), seen("1.0.0", "1", day(9))]
+    records += [seen("old", "1", day(1)), seen("old", None, day(2), is_absent=True)]
+    commit(tmp_path, day(10), records)
+    return tmp_path
+
+
+@pytest.fixture
+def store(data: Path) -> Store:
+    return Store.in_memory(Journal(data / "journal"))
+
+
+def looked_up(store: Store, *texts: str, columns: str) -> list[tuple[object, ...]]:
+    references = [f"{REPOSITORY}{text}" for text in texts]
+    return queries.pins(store, references=references).select(columns.split()).rows()
+
+
+def test_a_pin_that_is_behind(store: Store) -> None:
+    """Two moves, six days; a host with a1 lacks layer 40, which a3 has twice and is pulled once; a3 is 60 larger."""
+    columns = "tag state is_there had_by first_seen_at replaced_at behind_days moves_behind move_count pull_bytes"
+    assert looked_up(store, f":1.0@{digest('1')}", columns=f"{columns} delta_bytes current_digest") == [
+        ("1.0", "behind", True, "1.0, 1.0.0, old", day(1), day(3), 6, 2, 2, 40, 60, digest("3"))
+    ]
+
+
+def test_states_of_references(store: Store) -> None:
+    """Without a tag the one that had the digest last is followed: 1.0.0 has it still."""
+    texts = [f"@{digest('1')}", f":1.0@{digest('3')}", ":1.0", "", f":old@{digest('1')}", f":1.0.0@{digest('2')}"]
+    texts += [f":1.0@{digest('ff')}", ":9.9"]
+    assert looked_up(store, *texts, columns="tag state behind_days moves_behind pull_bytes") == [
+        ("1.0.0", "current", 0, 0, 0),
+        ("1.0", "current", 0, 0, 0),
+        ("1.0", "not pinned", None, None, None),
+        ("latest", "unknown tag", None, None, None),
+        ("old", "tag gone", 0, 0, None),
+        ("1.0.0", "never of this tag", None, None, 20),
+        ("1.0", "unknown digest", None, None, None),
+        ("9.9", "unknown tag", None, None, None),
+    ]
+    elsewhere = queries.pins(store, references=["ghcr.io/a/b:1", f"ghcr.io/a/b@{digest('1')}"])
+    assert elsewhere["state"].to_list() == ["unknown repository"] * 2
+
+
+def test_one_image_of_an_index_is_followed_on_its_platform(store: Store) -> None:
+    """b1, for arm64, is below all three indexes: its tag moved, it did not change."""
+    columns = "state manifest_digest current_manifest_digest pull_bytes delta_bytes"
+    assert looked_up(store, f":1.0@{digest('b1')}", columns=columns) == [("current", digest("b1"), digest("b1"), 0, 0)]
+    assert looked_up(store, f":1.0@{digest('a2')}", columns=columns) == [("behind", digest("a2"), digest("a3"), 40, 50)]
+
+
+def test_unknown_sizes_stay_unknown(tmp_path: Path) -> None:
+    """Nobody told the layers of the current image."""
+    records = [*image("a1", [10]), *config("a1", []), seen("1.0", "a1", day(1)), seen("1.0", "e9", day(2))]
+    commit(tmp_path, day(10), records)
+    store = Store.in_memory(Journal(tmp_path / "journal"))
+    columns = "state moves_behind pull_bytes delta_bytes"
+    assert looked_up(store, f":1.0@{digest('a1')}", columns=columns) == [("behind", 1, None, None)]
+
+
+def test_texts_that_are_no_references(store: Store) -> None:
+    """They are refused with a reason."""
+    with pytest.raises(InvalidReference, match="Python"):
+        queries.pins(store, references=["Python"])
+    assert queries.pins(store, references=[]).is_empty()
+
+
+def test_the_command_tells_each_place(data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """One row per place, in order; what cannot be read is told, and the exit code says so."""
+    imglab.open_store(data).close()
+    file = tmp_path / "Dockerfile"
+    file.write_text(f"FROM {REPOSITORY}:1.0@{digest('1')} AS a\nFROM {REPOSITORY}:1.0\nFROM Bad\n")
+    assert main(["--data", str(data), "pins", str(file), "--format", "csv"]) == 1
+    out, err = capsys.readouterr()
+    frame = pl.read_csv(out.encode())
+    assert frame.select("file", "line", "is_pinned", "state", "moves_behind").rows() == [
+        (str(file), 1, True, "behind", 2),
+        (str(file), 2, False, "not pinned", None),
+    ]
+    assert f"{file}:3: 'Bad'" in err
+    file.write_text(f"FROM {REPOSITORY}:1.0\n")
+    assert main(["--data", str(data), "pins", str(file)]) == 0
+    assert "not pinned" in capsys.readouterr().out
+    assert main(["--data", str(data), "pins", str(tmp_path / "none")]) == 2
+
+
+def test_charts_draw_many_one_and_nothing(store: Store) -> None:
+    """Also what is not pinned, and what nothing is known of."""
+    texts = [f":1.0@{digest('1')}", ":1.0", ":9.9", f":{'t' * 128}"]
+    for number in (0, 1, len(texts)):
+        frame = queries.pins(store, references=[f"{REPOSITORY}{text}" for text in texts[:number]])
+        assert charts.specification(charts.pins(frame)) == charts.specification(charts.pins(frame))
