@@ -248,6 +248,30 @@ def base_lag() -> pl.DataFrame:
     )
 
 
+def fleet_cost() -> pl.DataFrame:
+    """Two images that share a base, one by digest, and one that is not known."""
+    told = [("3.6", 100, 40, 100), (None, 80, 20, 20), ("9.9", None, None, None)]
+    return made(
+        {"position": position, "repository": "docker.io/library/python", "tag": tag, "platform": "linux/amd64"}
+        | {"digest": total and digest(position), "manifest_digest": total and digest(10 + position)}
+        | {"total_bytes": total, "unique_bytes": unique, "shared_bytes": total and total - unique}
+        | {"added_bytes": added, "layer_count": total and 3, "added_layer_count": total and 2}
+        | {"fleet_bytes": 120, "unknown_count": 1}
+        for position, (tag, total, unique, added) in enumerate(told)
+    )
+
+
+def common_bases() -> pl.DataFrame:
+    """A base of two images, one of one image without a name, and one of unknown size."""
+    told = [("jessie", 60, 2, 60), (None, 75, 1, 0), ("wheezy", None, 2, None)]
+    return made(
+        {"base_repository": tag and "docker.io/library/debian", "base_tag": tag, "base_manifest_digest": digest(number)}
+        | {"base_layer_count": number + 1, "base_bytes": size, "image_count": images, "saved_bytes": saved}
+        | {"image_references": "docker.io/library/python:3.6" + ", ghcr.io/a/b:1" * (images - 1)}
+        for number, (tag, size, images, saved) in enumerate(told)
+    )
+
+
 def made(rows: Any) -> pl.DataFrame:
     frame = pl.DataFrame(list(rows), infer_schema_length=None)
     times = [name for name in frame.columns if name.endswith("_at") or name.startswith(("valid_", "period_"))]
@@ -260,7 +284,7 @@ MADE: dict[str, Callable[[], pl.DataFrame]] = {
     for function in (
         *(layer_growth, size_over_time, architecture_sizes, tag_history, tag_churn, layers, tags),
         *(tag_lifetimes, architecture_support, aliases, tag_sources, update_gaps),
-        *(update_cost, bases, base_share, base_lag),
+        *(update_cost, bases, base_share, base_lag, fleet_cost, common_bases),
     )
 }
 every_chart = pytest.mark.parametrize("name", MADE)

@@ -10,9 +10,9 @@ import pytest
 from made import REPOSITORY, commit, day, digest, image, index, seen
 
 from imglab import charts, queries
-from imglab.errors import UsageError
+from imglab.errors import InvalidReference, UsageError
 from imglab.journal import Journal
-from imglab.records import IndexEntry, Layer, Manifest, Record, TagObservation
+from imglab.records import Config, IndexEntry, Layer, Manifest, Record, TagObservation
 from imglab.store import Store
 
 HOUR = timedelta(hours=1)
@@ -313,3 +313,170 @@ def test_the_chart_draws_one_bar_for_each_cadence(moving: Store) -> None:
     monthly = queries.update_cost(moving, repository=REPOSITORY, tag="latest", period="month")
     assert '"strokeDash": [4, 3]' in charts.update_cost(monthly).to_json(indent=None)
     assert '"strokeDash"' not in charts.update_cost(queries.update_cost(moving, **asked)).to_json()  # type: ignore[arg-type]
+
+
+# --- fleet_cost and common_bases -------------------------------------------------------------------------------------
+
+
+def fleet(store: Store, *tags: str, at: object = None) -> list[tuple[object, ...]]:
+    """Tag, all bytes, those that only it has, and those that it adds to the ones before it."""
+    references = [f"{REPOSITORY}{tag}" for tag in tags]
+    frame = queries.fleet_cost(store, references=references, at=at)  # type: ignore[arg-type]
+    return frame.select("tag", "total_bytes", "unique_bytes", "added_bytes").rows()
+
+
+@pytest.fixture
+def shared(tmp_path: Path) -> Store:
+    """A base, two images on it and one on another; `a` was elsewhere before, `twice` has a layer twice."""
+    return store_of(
+        tmp_path,
+        [
+            *(seen("base", "a1", day(1)), seen("a", "a5", day(1)), seen("a", "a2", day(2)), seen("b", "a3", day(1))),
+            *(seen("other", "a4", day(1)), seen("alias", "a2", day(2)), seen("twice", "a6", day(1))),
+            *amd64(*image("a1", [60]), *image("a2", [60, 5]), *image("a3", [60, 5, 7]), *image("a4", [44, 9])),
+            *amd64(*image("a5", [60, 8]), *image("a6", [60, 9, 9])),
+        ],
+    )
+
+
+def test_each_image_adds_what_those_before_it_lack(shared: Store) -> None:
+    """Layers count once; another order adds otherwise, and comes to the same."""
+    assert fleet(shared, ":a", ":b", ":other", ":base") == [
+        ("a", 65, 0, 65),
+        ("b", 72, 7, 7),
+        ("other", 53, 53, 53),
+        ("base", 60, 0, 0),
+    ]
+    assert fleet(shared, ":base", ":b", ":a", ":other") == [
+        ("base", 60, 0, 60),
+        ("b", 72, 7, 12),
+        ("a", 65, 0, 0),
+        ("other", 53, 53, 53),
+    ]
+    frame = queries.fleet_cost(shared, references=[f"{REPOSITORY}:{tag}" for tag in ("a", "b", "other", "base")])
+    sums = ["shared_bytes", "cumulative_bytes", "fleet_bytes", "added_layer_count", "unique_layer_count"]
+    assert frame.select(sums).rows() == [
+        (65, 65, 125, 2, 0),
+        (65, 72, 125, 1, 1),
+        (0, 125, 125, 2, 2),
+        (60, 125, 125, 0, 0),
+    ]
+    assert frame["manifest_digest"].to_list() == [digest(name) for name in ("a2", "a3", "a4", "a1")]
+
+
+def test_two_names_of_an_image_cost_one(shared: Store) -> None:
+    """A tag and its alias, or a digest; neither has anything alone. A layer twice in an image is one layer."""
+    assert fleet(shared, ":a", ":alias", f"@{digest('a2')}") == [
+        ("a", 65, 0, 65),
+        ("alias", 65, 0, 0),
+        (None, 65, 0, 0),
+    ]
+    assert fleet(shared, ":twice") == [("twice", 69, 69, 69)]
+
+
+def test_a_fleet_is_as_it_was_at_a_time(shared: Store) -> None:
+    """Tags point where they pointed then; one that was not there yet is not known."""
+    assert fleet(shared, ":a", ":base", at=day(1)) == [("a", 68, 8, 68), ("base", 60, 0, 0)]
+    assert fleet(shared, ":a", ":alias", at=day(1)) == [("a", 68, 68, 68), ("alias", None, None, None)]
+
+
+def test_what_is_not_known_is_left_out_of_a_fleet(tmp_path: Path) -> None:
+    """Repositories, tags, platforms, layers and sizes; each keeps its row, and the others are told without it."""
+    unsized = Manifest(digest("b2"), None, "image", layer_count=1, os="linux", architecture="amd64")
+    hub = Manifest(digest("b1"), None, "image", compressed_bytes=65, os="linux", architecture="amd64")
+    store = store_of(
+        tmp_path,
+        [
+            *(
+                seen("a", "a1", day(1)),
+                seen("hub", "b1", day(1)),
+                seen("unsized", "b2", day(1)),
+                seen("empty", "b3", day(1)),
+            ),
+            *(hub, unsized, Layer(digest("b2"), 0, digest("d60")), *amd64(*image("a1", [60, 5]), *image("b3", []))),
+            *(seen("arm", "e1", day(1)), *index("e1", [("b4", "linux/arm64")]), *image("b4", [60])),
+        ],
+    )
+    tags = (":a", ":hub", ":unsized", ":arm", ":nosuch", "", ":empty")
+    assert fleet(store, *tags) == [
+        ("a", 65, 65, 65),
+        ("hub", None, None, None),
+        ("unsized", None, None, None),
+        ("arm", None, None, None),
+        ("nosuch", None, None, None),
+        ("latest", None, None, None),
+        ("empty", 0, 0, 0),
+    ]
+    frame = queries.fleet_cost(store, references=[f"{REPOSITORY}{tag}" for tag in tags])
+    assert frame.select("unknown_count", "fleet_bytes").unique().rows() == [(5, 65)]
+    with pytest.raises(InvalidReference, match="Python"):
+        queries.fleet_cost(store, references=["Python"])
+
+
+def test_bases_save_what_would_come_again(tmp_path: Path) -> None:
+    """Once less than there are images on a base, which may be one of these; bases on bases save a part of the same."""
+    sightings = (("base", "a1"), ("middle", "a2"), ("a", "b1"), ("b", "b2"), ("c", "b3"))
+    store = store_of(
+        tmp_path,
+        [
+            *(seen(tag, name, day(1)) for tag, name in sightings),
+            *amd64(*image("a1", [60]), *image("a2", [60, 15]), *image("b1", [60, 15, 1]), *image("b2", [60, 15, 2])),
+            *amd64(*image("b3", [60, 3, 3]), *image("b4", [9])),
+        ],
+    )
+
+    def told(*tags: str) -> list[tuple[object, ...]]:
+        frame = queries.common_bases(store, references=[f"{REPOSITORY}:{tag}" for tag in tags])
+        return frame.select("base_tag", "base_bytes", "image_count", "saved_bytes").rows()
+
+    assert told("a", "b", "c", "nosuch") == [("base", 60, 3, 120), ("middle", 75, 2, 75)]
+    assert told("a", "base") == [("base", 60, 2, 60), ("middle", 75, 1, 0)]
+    assert told("base") == told() == []
+    frame = queries.common_bases(store, references=[f"{REPOSITORY}:a", f"{REPOSITORY}:c"])
+    assert frame["image_references"].to_list() == [f"{REPOSITORY}:a, {REPOSITORY}:c", f"{REPOSITORY}:a"]
+    assert frame["base_manifest_digest"].to_list() == [digest("a1"), digest("a2")]
+
+
+def test_a_base_that_was_packed_anew_saves_nothing(tmp_path: Path) -> None:
+    """The same unpacked, and other bytes on the wire; of a base of unknown size nobody knows."""
+    configs = [
+        Config(digest("c" + name), "linux", "amd64", diff_ids=[digest("f1"), digest("f2")][:count])
+        for name, count in (("a1", 1), ("b1", 2), ("b2", 2))
+    ]
+    unsized = Manifest(digest("e1"), None, "image", layer_count=1, os="linux", architecture="amd64")
+    grown = Manifest(digest("e2"), None, "image", layer_count=2, os="linux", architecture="amd64")
+    layers = [
+        Layer(digest("e1"), 0, digest("aa")),
+        Layer(digest("e2"), 0, digest("aa")),
+        Layer(digest("e2"), 1, digest("ab")),
+    ]
+    store = store_of(
+        tmp_path,
+        [
+            *(seen("base", "a1", day(1)), seen("a", "b1", day(1)), seen("b", "b2", day(1)), *configs),
+            *(*image("a1", [60]), *image("b1", [60, 1]), *image("b2", [55, 2])),
+            *(seen("unsized", "e1", day(1)), seen("grown", "e2", day(1)), unsized, grown, *layers),
+        ],
+    )
+    frame = queries.common_bases(store, references=[f"{REPOSITORY}:{tag}" for tag in ("a", "b", "grown")])
+    assert frame.select("base_tag", "base_bytes", "image_count", "saved_bytes").rows() == [
+        ("base", 115, 2, 0),
+        ("unsized", None, 1, None),
+    ]
+
+
+def test_the_chart_of_a_fleet_adds_up(shared: Store) -> None:
+    """The parts of a bar are what was there, what comes and is shared, and what comes and is alone."""
+    frame = queries.fleet_cost(shared, references=[f"{REPOSITORY}:{tag}" for tag in ("a", "b")])
+    drawn = charts.specification(charts.fleet_cost(frame))
+    parts = [(row["name"], row["from"], row["to"]) for rows in drawn["datasets"].values() for row in rows]
+    first, second = f"{REPOSITORY}:a", f"{REPOSITORY}:b"
+    assert parts == [
+        (first, 0, 0),
+        (first, 0, 65),
+        (first, 65, 65),
+        (second, 0, 65),
+        (second, 65, 65),
+        (second, 65, 72),
+    ]
+    assert "72 B together, 137 B each for itself: 47% is shared" in drawn["title"]["subtitle"][0]

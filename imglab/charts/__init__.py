@@ -14,6 +14,7 @@ from imglab.charts.built_from import aliases, architecture_support, tag_sources
 from imglab.charts.changes import size_changes
 from imglab.charts.cost import update_cost
 from imglab.charts.distributions import attestation_overhead, bytes_by_depth, media_types, sharing, size_distribution
+from imglab.charts.fleet import common_bases, fleet_cost
 from imglab.charts.frames import MAX_ROWS, ChartError, MissingColumn, TooManyRows
 from imglab.charts.output import (
     enable_notebook_renderer,
@@ -44,9 +45,11 @@ __all__ = [
     "base_share",
     "bases",
     "bytes_by_depth",
+    "common_bases",
     "document",
     "enable_notebook_renderer",
     "figure",
+    "fleet_cost",
     "layer_growth",
     "layers",
     "media_types",

@@ -10,7 +10,7 @@ to images, signatures and the like, are told only where *tag* names them or begi
 from imglab.queries.bases import base_lag, base_share, bases
 from imglab.queries.built_from import architecture_support, tag_sources
 from imglab.queries.changes import size_changes
-from imglab.queries.cost import update_cost
+from imglab.queries.cost import common_bases, fleet_cost, update_cost
 from imglab.queries.distributions import (
     attestation_overhead,
     bytes_by_depth,
@@ -34,6 +34,8 @@ __all__ = [
     "base_share",
     "bases",
     "bytes_by_depth",
+    "common_bases",
+    "fleet_cost",
     "instant",
     "layer_growth",
     "layers",
