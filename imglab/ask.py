@@ -67,11 +67,15 @@ def _check_options(question: str, given: Mapping[str, object], known: Mapping[st
     options = {name: parameter for name, parameter in known.items() if name != "store"}
     for name in given:
         if name not in options:
-            takes = ", ".join(f"--{option.replace('_', '-')}" for option in options)
-            raise UsageError(f"{question} takes no --{name.replace('_', '-')}; it takes {takes}")
+            raise UsageError(f"{question} takes no {_written(name)}; it takes {', '.join(map(_written, options))}")
     for name, parameter in options.items():
         if parameter.default is inspect.Parameter.empty and name not in given:
-            raise UsageError(f"{question} needs --{name}")
+            raise UsageError(f"{question} needs {_written(name)}")
+
+
+def _written(name: str) -> str:
+    """The option of the command line that gives the argument *name*."""
+    return "--reference" if name == "references" else f"--{name.replace('_', '-')}"
 
 
 def _explain_nothing(store: Store, given: Mapping[str, object]) -> None:

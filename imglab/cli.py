@@ -54,6 +54,12 @@ QUESTIONS = (
     "pins",
     "size_changes",
     "package_growth",
+    "update_cost",
+    "bases",
+    "base_lag",
+    "base_share",
+    "fleet_cost",
+    "common_bases",
 )
 
 
@@ -392,7 +398,11 @@ def _add_ask(parsers: Parsers) -> None:
     command.add_argument("question", choices=QUESTIONS, metavar="QUESTION", help=", ".join(QUESTIONS))
     command.add_argument("--repository", metavar="R", help="such as python or ghcr.io/owner/name, or ghcr.io/owner/*")
     command.add_argument(
-        "--reference", metavar="REF", dest="references", action="append", help="an image, for pins; may be repeated"
+        "--reference",
+        metavar="REF",
+        dest="references",
+        action="append",
+        help="an image, for pins, fleet_cost and common_bases; may be repeated",
     )
     command.add_argument("--tag", metavar="T", help="a tag; where a question is about many also a glob, such as 3.*")
     command.add_argument("--platform", metavar="P", help="such as linux/amd64, linux/arm/v7")

@@ -68,6 +68,7 @@ MARTS = (
 )
 VIEWS = ("definition_interval", "tag_definition_interval", "image_sbom")  # marts that are cheap to derive anew
 FUNCTIONS = {  # that give relations, with the names of what they take
+    "base_of": "wanted",
     "step_match": "pair",
     "step_growth": "pair",
     "image_change": "pair",

@@ -10,9 +10,12 @@ Importing this package makes notebooks draw Altair charts without a network; see
 """
 
 from imglab.charts.architectures import architecture_ratios, step_ratios
+from imglab.charts.bases import base_lag, base_share, bases
 from imglab.charts.built_from import aliases, architecture_support, tag_sources
 from imglab.charts.changes import size_changes
+from imglab.charts.cost import update_cost
 from imglab.charts.distributions import attestation_overhead, bytes_by_depth, media_types, sharing, size_distribution
+from imglab.charts.fleet import common_bases, fleet_cost
 from imglab.charts.frames import MAX_ROWS, ChartError, MissingColumn, TooManyRows
 from imglab.charts.growth import growth_by_step
 from imglab.charts.moves import digest_lifetimes, move_calendar, moves
@@ -44,11 +47,16 @@ __all__ = [
     "architecture_sizes",
     "architecture_support",
     "attestation_overhead",
+    "base_lag",
+    "base_share",
+    "bases",
     "bytes_by_depth",
+    "common_bases",
     "digest_lifetimes",
     "document",
     "enable_notebook_renderer",
     "figure",
+    "fleet_cost",
     "growth_by_step",
     "layer_growth",
     "layers",
@@ -72,6 +80,7 @@ __all__ = [
     "tag_sources",
     "tags",
     "title_of",
+    "update_cost",
     "update_gaps",
 ]
 

@@ -8,8 +8,10 @@ to images, signatures and the like, are told only where *tag* names them or begi
 """
 
 from imglab.queries.architectures import architecture_ratios, step_ratios
+from imglab.queries.bases import base_lag, base_share, bases
 from imglab.queries.built_from import architecture_support, tag_sources
 from imglab.queries.changes import size_changes
+from imglab.queries.cost import common_bases, fleet_cost, update_cost
 from imglab.queries.distributions import (
     attestation_overhead,
     bytes_by_depth,
@@ -33,8 +35,13 @@ __all__ = [
     "architecture_sizes",
     "architecture_support",
     "attestation_overhead",
+    "base_lag",
+    "base_share",
+    "bases",
     "bytes_by_depth",
+    "common_bases",
     "digest_lifetimes",
+    "fleet_cost",
     "growth_by_step",
     "instant",
     "layer_growth",
@@ -55,5 +62,6 @@ __all__ = [
     "tag_lifetimes",
     "tag_sources",
     "tags",
+    "update_cost",
     "update_gaps",
 ]

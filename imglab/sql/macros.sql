@@ -163,3 +163,10 @@ create or replace macro step_kind(instruction, step_label) as
             )
         when instruction not in ('ENV', 'ARG', 'LABEL') then instruction
     end;
+
+-- What stands for layers in their order: *digests* are theirs, the base first, with blanks between.
+create or replace macro chain_text(digests) as 'sha256:' || sha256(digests);
+
+-- Whether a tag moves on to the next release of what it names, so that another tag says better which one is meant.
+create or replace macro is_rolling_tag(tag) as
+    tag in ('latest', 'stable', 'oldstable', 'oldoldstable', 'testing', 'unstable', 'edge', 'rolling', 'devel', 'lts');

@@ -5,6 +5,8 @@
 -- `instruction, workdir` (these and WORKDIR), `instruction, condition` (these, but for RUN steps whose every command
 -- stands under a condition that was not met), or null: the counts agree in no way (or the config
 -- itself names another number of layers), and the steps of its layers are unknown.
+-- `chain_digest` stands for its layers in their order, `diff_chain_digest` for the same unpacked: what has the same
+-- chain has the same layers, and what begins with it may be built on it.
 with entry as (
     select
         index_image.manifest_digest,
@@ -43,6 +45,15 @@ step as (
     group by stg_history.config_digest
 ),
 
+chain as (
+    select
+        stg_layer.manifest_digest,
+        chain_text(string_agg(stg_layer.digest, ' ' order by stg_layer.position)) as chain_digest,
+    from stg_layer
+    semi join touched_manifest on stg_layer.manifest_digest = touched_manifest.digest
+    group by stg_layer.manifest_digest
+),
+
 joined as (
     select
         stg_manifest.digest as manifest_digest,
@@ -66,6 +77,11 @@ joined as (
             when step.workdir_count = stg_manifest.layer_count then 'instruction, workdir'
             when step.unconditional_count = stg_manifest.layer_count then 'instruction, condition'
         end as step_source,
+        chain.chain_digest,
+        case
+            when len(stg_config.diff_ids) = stg_manifest.layer_count and stg_manifest.layer_count > 0
+                then chain_text(array_to_string(stg_config.diff_ids, ' '))
+        end as diff_chain_digest,
         stg_run.source,
         stg_manifest.run_id,
     from stg_manifest
@@ -74,6 +90,7 @@ joined as (
     left join entry on stg_manifest.digest = entry.manifest_digest
     left join stg_config on stg_manifest.config_digest = stg_config.digest
     left join step on stg_manifest.config_digest = step.config_digest
+    left join chain on stg_manifest.digest = chain.manifest_digest
     where stg_manifest.kind in ('image', 'schema1')
 )
 

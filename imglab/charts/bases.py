@@ -1,0 +1,357 @@
+"""Charts of what images are built on."""
+
+from __future__ import annotations
+
+import altair as alt
+import polars as pl
+
+from imglab.charts.frames import (
+    checked,
+    drawable,
+    exact_size_text,
+    only,
+    plain,
+    plain_column,
+    short_repository,
+    subject,
+    unit_of,
+    values,
+    when_text,
+)
+from imglab.charts.theme import (
+    CATEGORIES,
+    MAIN,
+    OTHER,
+    REFERENCE,
+    UNKNOWN,
+    UNSEEN_OPACITY,
+    WIDTH,
+    Chart,
+    categories,
+    folded,
+    nothing,
+    titled,
+    tooltips,
+)
+from imglab.charts.timeline import (
+    UNSEEN_NOTE,
+    block,
+    covered,
+    few_of,
+    largest_rows,
+    row_axis,
+    spans,
+    tags_of,
+    time_axis,
+    time_zoom,
+)
+
+NO_BASE, OTHER_BASES, ADDED = "no base known", "other bases", "added to it"
+_STATES = ("the newest", "out of date")
+_ROW_HEIGHT = 20
+
+
+def bases(frame: pl.DataFrame) -> Chart:
+    """
+    What images are built on: a row for each tag, through time, coloured by the base.
+
+    Needs: repository, tag, platform, valid_from, valid_to, last_observed_at, manifest_digest, evidence, base_name,
+    base_repository, base_tag, base_tags, base_manifest_digest, base_bytes, base_share. Of more than 40 tags those with
+    most images are drawn, and of more than nine bases those that are most often one by name. A click in the legend
+    shows one base alone.
+    """
+    frame = checked(
+        frame,
+        "bases",
+        "repository tag platform valid_from valid_to last_observed_at manifest_digest evidence base_name"
+        " base_repository base_tag base_tags base_manifest_digest base_bytes base_share",
+    )
+    if frame.is_empty():
+        return nothing("What is it built on?", "bases")
+    rows, total = largest_rows(frame, pl.len())
+    named = _with_base(drawable(rows, "bases"))
+    drawn = spans(named.sort("row", "valid_from", maintain_order=True)).select(
+        "row",
+        "tag_name",
+        "base",
+        "valid_from",
+        "seen_to",
+        "drawn_to",
+        "is_unseen",
+        plain_column("base_tags", 120, "unknown").alias("names"),
+        plain_column("evidence", 20, "none").alias("known_by"),
+        exact_size_text("base_bytes").alias("brings"),
+        _share_text("base_share").alias("share"),
+        "when",
+        plain_column("base_manifest_digest", 144, "unknown"),
+        "manifest_digest",
+    )
+    groups, colours = _colours(named)
+    chosen = alt.selection_point(name="chosen_base", fields=["base"], bind="legend")
+    base = alt.Chart(alt.InlineData(values(drawn)), width=WIDTH, height=alt.Step(_ROW_HEIGHT if total > 1 else 48))
+    base = folded(base, drawn.columns).encode(
+        y=row_axis("tag_name", 0.2),
+        color=alt.Color("base", type="nominal", title="base", scale=alt.Scale(domain=groups, range=colours)),
+        tooltip=tooltips(
+            tag_name="tag",
+            base="base",
+            names="names then",
+            known_by="known by",
+            brings="brings",
+            share="share",
+            when="when",
+            base_manifest_digest="base digest",
+            manifest_digest="image digest",
+        ),
+    )
+    seen = block(base, "valid_from", "seen_to", alt.when(chosen).then(alt.value(1)).otherwise(alt.value(0.12)))
+    seen = seen.mark_rect(stroke="#ffffff", strokeWidth=0.5, strokeOpacity=0.5)
+    unseen = block(
+        base, "seen_to", "drawn_to", alt.when(chosen).then(alt.value(UNSEEN_OPACITY)).otherwise(alt.value(0.05))
+    ).transform_filter("datum.is_unseen")
+    known = frame["evidence"].is_not_null().sum()
+    return titled(
+        alt.layer(seen.properties(name="bases").add_params(time_zoom(), chosen), unseen),
+        f"What is {subject(frame)} built on?{_platform(frame)}"
+        if frame["tag"].n_unique() == 1
+        else f"What are {tags_of(frame)} built on?{_platform(frame)}",
+        f"The nearest base that is known, of {known:,} of {frame.height:,} images. " + covered(frame),
+        few_of(rows, total, "with most images"),
+        UNSEEN_NOTE if drawn["is_unseen"].any() else "",
+    )
+
+
+def base_share(frame: pl.DataFrame) -> Chart:
+    """
+    How much of a tag's images is their base: the base, what that is built on, and what was added, stacked through time.
+
+    Needs: repository, tag, platform, valid_from, valid_to, last_observed_at, manifest_digest, level, base_repository,
+    base_tag, base_manifest_digest, part_bytes, stack_from_bytes, stack_to_bytes, part_share, base_share.
+    Parts of unknown size are not drawn. A click in the legend shows one part alone.
+    """
+    frame = checked(
+        frame,
+        "base_share",
+        "repository tag platform valid_from valid_to last_observed_at manifest_digest level base_repository base_tag"
+        " base_manifest_digest part_bytes stack_from_bytes stack_to_bytes part_share base_share",
+    ).drop_nulls(["part_bytes", "stack_from_bytes", "stack_to_bytes"])
+    if frame.is_empty():
+        return nothing("How much of it is its base?", "base_share")
+    unit, divisor = unit_of(frame, "stack_to_bytes")
+    is_whole = pl.col("base_share").is_null()
+    named = _with_base(drawable(frame, "base_share"), pl.when(is_whole).then(pl.lit(NO_BASE)).otherwise(pl.lit(ADDED)))
+    drawn = spans(named).select(
+        "base",
+        "valid_from",
+        "seen_to",
+        "drawn_to",
+        "is_unseen",
+        (pl.col("stack_from_bytes") / divisor).alias("stack_from"),
+        (pl.col("stack_to_bytes") / divisor).alias("stack_to"),
+        exact_size_text("part_bytes").alias("brings"),
+        _share_text("part_share").alias("share"),
+        _share_text("base_share").alias("all_bases"),
+        "when",
+        plain_column("base_manifest_digest", 144, "none"),
+        "manifest_digest",
+    )
+    groups, colours = _colours(named)
+    chosen = alt.selection_point(name="chosen_part", fields=["base"], bind="legend")
+    base = alt.Chart(alt.InlineData(values(drawn)), width=WIDTH, height=320)
+    base = folded(base, drawn.columns).encode(
+        y=alt.Y("stack_to", type="quantitative", title=f"compressed layers ({unit})"),
+        y2="stack_from",
+        color=alt.Color("base", type="nominal", title="part", scale=alt.Scale(domain=groups, range=colours)),
+        tooltip=tooltips(
+            base="part",
+            brings="brings",
+            share="share",
+            all_bases="all bases together",
+            when="when",
+            base_manifest_digest="base digest",
+            manifest_digest="image digest",
+        ),
+    )
+    seen = block(base, "valid_from", "seen_to", alt.when(chosen).then(alt.value(1)).otherwise(alt.value(0.12)))
+    unseen = block(
+        base, "seen_to", "drawn_to", alt.when(chosen).then(alt.value(UNSEEN_OPACITY)).otherwise(alt.value(0.05))
+    ).transform_filter("datum.is_unseen")
+    newest = frame.filter(pl.col("level") == 0, pl.col("base_share").is_not_null()).sort("valid_from").tail(1)
+    last = newest.select(_share_text("base_share"), when_text("valid_from").alias("then")).rows()
+    return titled(
+        alt.layer(seen.properties(name="base_share").add_params(time_zoom(), chosen), unseen),
+        f"How much of {subject(frame)} is its base?{_platform(frame)}",
+        f"Last known, {last[0][1][:10]}: {last[0][0]}. " + covered(frame) if last else covered(frame),
+        UNSEEN_NOTE if drawn["is_unseen"].any() else "",
+    )
+
+
+def base_lag(frame: pl.DataFrame) -> Chart:
+    """
+    How long a tag lagged behind its base: a stem for each move that it followed, below them when it was out of date.
+
+    Needs: repository, tag, platform, valid_from, valid_to, last_observed_at, manifest_digest, base_repository,
+    base_tag, base_manifest_digest, base_moved_at, lag_days, outdated_from, outdated_days.
+    """
+    frame = checked(
+        frame,
+        "base_lag",
+        "repository tag platform valid_from valid_to last_observed_at manifest_digest base_repository base_tag"
+        " base_manifest_digest base_moved_at lag_days outdated_from outdated_days",
+    )
+    known = frame.drop_nulls("base_manifest_digest")
+    if known.is_empty():
+        why = "no base is known" if frame.height else "no rows"
+        return nothing(f"How long did {subject(frame)} lag behind its base?", "base_lag", why)
+    named = _with_base(drawable(known, "base_lag")).with_columns(
+        _days_text("lag_days").alias("lag_text"),
+        _days_text("outdated_days").alias("outdated_text"),
+        when_text("base_moved_at").alias("moved"),
+        when_text("valid_from").alias("followed"),
+    )
+    whole = _whole(spans(named))
+    panels: list[Chart] = [_band(named, whole)]
+    if named["lag_days"].drop_nulls().len():
+        panels.insert(0, _lags(named, whole))
+    return titled(
+        alt.vconcat(*panels).resolve_scale(color="independent"),
+        f"How long did {subject(frame)} lag behind its base?{_platform(frame)}",
+        _lag_summary(known),
+        "Days from a move of the base to the move of the tag that followed it, as far as both were seen.",
+    )
+
+
+def _lags(frame: pl.DataFrame, whole: tuple[int, int]) -> alt.LayerChart | alt.FacetChart:
+    """A lollipop for each move of the base that was followed, as high as it took days."""
+    lagged = frame.drop_nulls("lag_days")
+    drawn = lagged.select(
+        "valid_from", "base", "lag_days", "lag_text", "moved", "followed", "base_manifest_digest", "manifest_digest"
+    )
+    groups, colours = _colours(lagged)
+    base = alt.Chart(alt.InlineData(values(drawn)), width=WIDTH, height=220)
+    base = folded(base, drawn.columns).encode(
+        x=time_axis("valid_from", whole),
+        y=alt.Y("lag_days", type="quantitative", title="lag (days)", scale=alt.Scale(domainMin=0)),
+        color=alt.Color("base", type="nominal", title="base", scale=alt.Scale(domain=groups, range=colours)),
+        tooltip=tooltips(
+            base="base",
+            moved="base moved",
+            followed="followed",
+            lag_text="lag",
+            base_manifest_digest="base digest",
+            manifest_digest="image digest",
+        ),
+    )
+    stem = base.mark_rule(strokeWidth=2).encode(y2=alt.datum(0))
+    point = base.mark_point(filled=True, size=45, opacity=1)
+    return alt.layer(stem.properties(name="base_lag"), point)
+
+
+def _band(frame: pl.DataFrame, whole: tuple[int, int]) -> alt.Chart:
+    """One band through time, as far as it was seen: since when the base was the newest, since when out of date."""
+    stays = spans(frame).with_columns(
+        pl.min_horizontal("outdated_from", "seen_to").fill_null(pl.col("seen_to")).alias("fresh_to")
+    )
+    fresh = stays.with_columns(pl.col("fresh_to").alias("to"), pl.lit(_STATES[0]).alias("state"))
+    late = stays.with_columns(
+        pl.col("fresh_to").alias("valid_from"), pl.col("seen_to").alias("to"), pl.lit(_STATES[1]).alias("state")
+    )
+    drawn = pl.concat([fresh, late]).filter(pl.col("valid_from") < pl.col("to")).sort("valid_from")
+    shown = ["state", "base", "valid_from", "to", "when", "outdated_text", "base_manifest_digest", "manifest_digest"]
+    base = alt.Chart(alt.InlineData(values(drawn.select(shown))), width=WIDTH, height=34, name="base_state")
+    band: alt.Chart = (
+        folded(base, shown)
+        .mark_rect()
+        .encode(
+            x=time_axis("valid_from", whole),
+            x2="to",
+            color=alt.Color(
+                "state",
+                type="nominal",
+                title="its base was then",
+                scale=alt.Scale(domain=list(_STATES), range=[MAIN, REFERENCE]),
+            ),
+            tooltip=tooltips(
+                base="base",
+                state="was then",
+                when="built on it",
+                outdated_text="out of date",
+                base_manifest_digest="base digest",
+                manifest_digest="first image on it",
+            ),
+        )
+    )
+    return band
+
+
+def _lag_summary(frame: pl.DataFrame) -> str:
+    """How many moves were followed, how soon, and for how much of the time the base was out of date."""
+    lags = frame["lag_days"].drop_nulls()
+    drawn = spans(frame)
+    looked = drawn.select(
+        (pl.col("seen_to") - pl.col("valid_from")).sum().dt.total_seconds().alias("in_all"),
+        (pl.col("seen_to") - pl.min_horizontal("outdated_from", "seen_to")).sum().dt.total_seconds().alias("outdated"),
+    )
+    total, outdated = (seconds / 86400 for seconds in looked.row(0))
+    followed = (
+        f"{lags.len():,} moves of the base followed, half of them within {_days(float(lags.median() or 0))}."  # type: ignore[arg-type]
+        if lags.len()
+        else "No move of the base is known to have been followed."
+    )
+    first, last = drawn.select(
+        when_text("valid_from").min().str.slice(0, 10), when_text("seen_to").max().str.slice(0, 10)
+    ).row(0)
+    return f"{followed} Out of date for {_days(outdated)} of {_days(total)}, {first} to {last}."
+
+
+def _whole(drawn: pl.DataFrame) -> tuple[int, int]:
+    """The first and last instant that was seen, in milliseconds since 1970."""
+    first, last = (
+        drawn.select(pl.col("valid_from").min(), pl.col("seen_to").max()).select(pl.all().dt.epoch("ms")).row(0)
+    )
+    return first, last
+
+
+def _with_base(frame: pl.DataFrame, missing: pl.Expr | None = None) -> pl.DataFrame:
+    """*frame* with `base`: what a base is called, of many the nine that occur most, or what is *missing*."""
+    short = pl.col("base_repository").map_elements(short_repository, pl.String)
+    tagged = pl.when(pl.col("base_tag").is_not_null()).then(pl.format("{}:{}", short, "base_tag"))
+    stated = pl.col("base_name") if "base_name" in frame.columns else pl.lit(None, pl.String)
+    digest = pl.col("base_manifest_digest").str.slice(0, 19)
+    name = pl.coalesce(stated, tagged, digest).map_elements(lambda text: plain(text, 60), pl.String)
+    named = frame.with_columns(name.alias("base"))
+    counts = named.drop_nulls("base").group_by("base").len().sort("len", "base", descending=[True, False])
+    many = counts["base"].to_list()[len(CATEGORIES) :]
+    return named.with_columns(
+        pl.when(pl.col("base").is_in(many))
+        .then(pl.lit(OTHER_BASES))
+        .otherwise(pl.coalesce("base", missing if missing is not None else pl.lit(NO_BASE)))
+        .alias("base")
+    )
+
+
+def _colours(frame: pl.DataFrame) -> tuple[list[str], list[str]]:
+    """The bases, most frequent first, then what is none of them; and a colour for each."""
+    counts = frame.group_by("base").len().sort("len", "base", descending=[True, False])
+    found = counts["base"].to_list()
+    none = [(OTHER_BASES, OTHER), (ADDED, OTHER), (NO_BASE, UNKNOWN)]
+    greys = [(name, grey) for name, grey in none if name in found]
+    named = [name for name in found if name not in dict(none)]
+    return [*named, *(name for name, _ in greys)], [*categories(len(named)), *(grey for _, grey in greys)]
+
+
+def _platform(frame: pl.DataFrame) -> str:
+    platform = only(frame, "platform")
+    return f" ({platform})" if platform else ""
+
+
+def _share_text(name: str) -> pl.Expr:
+    return pl.format("{} %", (pl.col(name) * 100).round(1)).fill_null("unknown")
+
+
+def _days(days: float) -> str:
+    return f"{days:,.0f} days" if days >= 10 else f"{days:.1f} days"
+
+
+def _days_text(name: str) -> pl.Expr:
+    return pl.col(name).map_elements(_days, pl.String).fill_null("unknown")
