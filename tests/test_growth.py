@@ -581,6 +581,38 @@ def test_steps_through_time_tell_their_newest_size(tmp_path: Path) -> None:
     ]
 
 
+def test_time_ends_where_steps_were_last_seen(tmp_path: Path) -> None:
+    """Not where the tag moved on years later, in answers that end before; what lies between sightings is pale."""
+    sizes = [[Made(f"{number}", 50 + number, ROOT)] for number in (1, 2, 3)]
+    images = [record for number, layers in enumerate(sizes, 1) for record in built(f"a{number}", layers)]
+    moves = [seen("a", "a1", day(1)), seen("a", "a2", day(200)), seen("a", "a3", day(900))]
+    store = store_of(tmp_path, [*moves, *images])
+    frame = queries.step_sizes(store, repository=REPOSITORY, tag="a", until=day(300))
+    assert frame["valid_to"].to_list() == [day(200), day(900)]
+    chart = charts.step_sizes(frame)
+    assert [(row["seen_to"][:10], row["drawn_to"][:10], row["is_unseen"]) for row in drawn(chart)] == [
+        (f"{day(1):%Y-%m-%d}", f"{day(200):%Y-%m-%d}", True),
+        (f"{day(200):%Y-%m-%d}", f"{day(203):%Y-%m-%d}", True),  # a fiftieth of 199 days
+    ]
+    subtitle = charts.specification(chart)["title"]["subtitle"]
+    assert subtitle[0].startswith(f"{day(1):%Y-%m-%d} to {day(200):%Y-%m-%d}.")
+    assert subtitle[1:] == ["Pale: not looked at again for more than 90 days."]
+
+
+def test_names_of_platforms_stand_out(tmp_path: Path) -> None:
+    """They begin with a blank, which no step does, and are bold for that."""
+    names = [*windows_index("e1", [("a1", "10.0.14393.1"), ("b1", "10.0.17763.1")])]
+    layers = [*one_layer("a1", 50, "windows/amd64"), *one_layer("b1", 40, "windows/amd64")]
+    store = store_of(tmp_path, [seen("a", "e1", day(1)), *names, *layers])
+    found = charts.specification(charts.step_sizes(queries.step_sizes(store, repository=REPOSITORY, tag="a")))
+    rows = [row for rows in found["datasets"].values() for row in rows]
+    assert [row["name"] for row in rows if row["name"].startswith(" ")] == [
+        " windows/amd64 10.0.14393",
+        " windows/amd64 10.0.17763",
+    ]
+    assert "slice(datum.label, 0, 1) == ' '" in str(found)
+
+
 # --- python, as it was -----------------------------------------------------------------------------------------------
 
 
