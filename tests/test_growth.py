@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -452,8 +452,8 @@ def test_a_waterfall_goes_from_one_image_to_the_other(tmp_path: Path) -> None:
     assert title["text"] == "Which steps changed the size of registry.test/team/app:latest (linux/amd64)?"
     assert title["subtitle"] == [
         "112 B to 125 B: +13 B.",
-        "Compressed layers; the base is on top. 2 steps weigh the same and are left out.",
-        "A size axis that does not begin at zero shows small differences.",
+        "Compressed layers; the base is on top. 2 steps of the same size are left out.",
+        "The size axis does not begin at zero.",
     ]
 
 
@@ -461,7 +461,7 @@ def waterfall(*deltas: int | None, start: int = 1_000_000, end: int | None = Non
     """An answer with a step for each difference (None: not known)."""
     return pl.DataFrame(
         [
-            {"repository": "python", "tag": "a", "to_repository": "python", "to_tag": "b", "platform": "linux/amd64"}
+            {"repository": "python", "tag": "a", "to_repository": "python", "to_tag": "a", "platform": "linux/amd64"}
             | {"to_series": "linux/amd64", "from_at": day(1), "to_at": day(2), "from_manifest_digest": digest("a1")}
             | {"to_manifest_digest": digest("a2"), "from_total_bytes": start, "step_position": position}
             | {"to_total_bytes": start + sum(delta or 0 for delta in deltas) if end is None else end}
@@ -490,13 +490,63 @@ def test_differences_too_small_to_see_are_one_row() -> None:
 def test_little_change_does_not_begin_at_zero() -> None:
     """And the subtitle says so."""
     found = charts.specification(charts.growth_by_step(waterfall(4_000, -1_000)))
-    assert "A size axis that does not begin at zero shows small differences." in found["title"]["subtitle"]
+    assert "The size axis does not begin at zero." in found["title"]["subtitle"]
     assert [row["start"] for row in drawn(charts.growth_by_step(waterfall(4_000, -1_000)))] == [
         0.998,
         1.0,
         1.004,
         0.998,
     ]
+
+
+def test_platforms_share_the_colours_of_changes() -> None:
+    """Whatever the first of them has: a step that shrank looks the same in all, and not like an image."""
+    windows = waterfall(-300_000).with_columns(
+        pl.lit("windows/amd64").alias("platform"),
+        pl.lit("windows/amd64 10.0.26100").alias("to_series"),
+        pl.lit("shrank").alias("change"),
+    )
+    found = charts.specification(charts.growth_by_step(pl.concat([waterfall(400_000), windows])))
+    scales = [panel["layer"][0]["encoding"]["color"]["scale"] for panel in found["vconcat"]]
+    assert scales[0] == scales[1]
+    assert scales[0]["domain"] == ["image", "came", "shrank"]
+    assert len(set(scales[0]["range"])) == 3
+
+
+def test_platforms_that_stayed_as_they_were_are_counted() -> None:
+    """What moved is drawn, with its platform; all are where none did."""
+    same = waterfall(0).with_columns(pl.lit("linux/s390x").alias("platform"), pl.lit("linux/s390x").alias("to_series"))
+    chart = charts.growth_by_step(pl.concat([waterfall(400_000), same]))
+    assert [row["name"].strip() for row in drawn(chart)] == [
+        "linux/amd64 · 2026-01-01",
+        "RUN 0",
+        "linux/amd64 · 2026-01-02",
+    ]
+    assert charts.specification(chart)["title"]["subtitle"] == [
+        "Compressed layers; the base is on top.",
+        "The size axis does not begin at zero.",
+        "1 platform as it was is left out.",
+    ]
+    assert len(drawn(charts.growth_by_step(pl.concat([waterfall(0), same])))) == 4
+
+
+def test_images_are_named_by_what_they_differ_in() -> None:
+    """Days of one tag, hours of one day, tags where these differ, digests where nothing else is known."""
+
+    def names(**columns: object) -> list[str]:
+        frame = waterfall(400_000)
+        frame = frame.with_columns(pl.lit(value, frame.schema[name]).alias(name) for name, value in columns.items())
+        rows = drawn(charts.growth_by_step(frame))
+        return [rows[0]["name"], rows[-1]["name"]]
+
+    assert names() == ["2026-01-01", "2026-01-02"]
+    assert names(to_at=day(1) + timedelta(hours=5)) == ["2026-01-01 00:00", "2026-01-01 05:00"]
+    assert names(to_tag="b") == ["a · 2026-01-01", "b · 2026-01-02"]
+    assert names(tag=None, to_tag=None, from_at=None, to_at=None) == [f"{digest(name)[:19]}…" for name in ("a1", "a2")]
+    two = charts.specification(charts.growth_by_step(waterfall(400_000).with_columns(pl.lit("b").alias("to_tag"))))[
+        "title"
+    ]["text"]
+    assert two == "Which steps make python:a and python:b differ in size (linux/amd64)?"
 
 
 def test_steps_of_unknown_size_make_up_the_rest() -> None:
@@ -529,6 +579,38 @@ def test_steps_through_time_tell_their_newest_size(tmp_path: Path) -> None:
         (0, "ADD root filesystem", "44 B · -6 B", "-6 B"),
         (1, "COPY a to /x", "3 B", "0 B"),
     ]
+
+
+def test_time_ends_where_steps_were_last_seen(tmp_path: Path) -> None:
+    """Not where the tag moved on years later, in answers that end before; what lies between sightings is pale."""
+    sizes = [[Made(f"{number}", 50 + number, ROOT)] for number in (1, 2, 3)]
+    images = [record for number, layers in enumerate(sizes, 1) for record in built(f"a{number}", layers)]
+    moves = [seen("a", "a1", day(1)), seen("a", "a2", day(200)), seen("a", "a3", day(900))]
+    store = store_of(tmp_path, [*moves, *images])
+    frame = queries.step_sizes(store, repository=REPOSITORY, tag="a", until=day(300))
+    assert frame["valid_to"].to_list() == [day(200), day(900)]
+    chart = charts.step_sizes(frame)
+    assert [(row["seen_to"][:10], row["drawn_to"][:10], row["is_unseen"]) for row in drawn(chart)] == [
+        (f"{day(1):%Y-%m-%d}", f"{day(200):%Y-%m-%d}", True),
+        (f"{day(200):%Y-%m-%d}", f"{day(203):%Y-%m-%d}", True),  # a fiftieth of 199 days
+    ]
+    subtitle = charts.specification(chart)["title"]["subtitle"]
+    assert subtitle[0].startswith(f"{day(1):%Y-%m-%d} to {day(200):%Y-%m-%d}.")
+    assert subtitle[1:] == ["Pale: not looked at again for more than 90 days."]
+
+
+def test_names_of_platforms_stand_out(tmp_path: Path) -> None:
+    """They begin with a blank, which no step does, and are bold for that."""
+    names = [*windows_index("e1", [("a1", "10.0.14393.1"), ("b1", "10.0.17763.1")])]
+    layers = [*one_layer("a1", 50, "windows/amd64"), *one_layer("b1", 40, "windows/amd64")]
+    store = store_of(tmp_path, [seen("a", "e1", day(1)), *names, *layers])
+    found = charts.specification(charts.step_sizes(queries.step_sizes(store, repository=REPOSITORY, tag="a")))
+    rows = [row for rows in found["datasets"].values() for row in rows]
+    assert [row["name"] for row in rows if row["name"].startswith(" ")] == [
+        " windows/amd64 10.0.14393",
+        " windows/amd64 10.0.17763",
+    ]
+    assert "slice(datum.label, 0, 1) == ' '" in str(found)
 
 
 # --- python, as it was -----------------------------------------------------------------------------------------------

@@ -164,6 +164,69 @@ def test_back_test_on_real_history(real_data: Path, tmp_path: Path) -> None:
     assert per_day.height < 60  # tags jump together, when what they stand on does
 
 
+def changed(**columns: object) -> pl.DataFrame:
+    """An answer of two builds, the second of which jumped."""
+    rows = [
+        {"repository": "docker.io/library/python", "tag": "slim", "platform": "linux/amd64", "series": "linux/amd64"}
+        | {"valid_from": day(at), "compressed_bytes": size, "step_bytes": step, "usual_step_bytes": 1_000}
+        | {"drift_bytes": 0, "change": change, "digest": f"sha256:{at:064}", "manifest_digest": f"sha256:{at:064}"}
+        for at, size, step, change in ((1, 50_000_000, None, None), (2, 30_000_000, -20_000_000, "jump"))
+    ]
+    frame = pl.DataFrame(rows)
+    return frame.with_columns(pl.lit(value, frame.schema[name]).alias(name) for name, value in columns.items())
+
+
+def lines(chart: charts.Chart) -> list[str]:
+    """The names of the lines of a chart."""
+    found = charts.specification(chart)
+    return list(dict.fromkeys(row["line"] for rows in found["datasets"].values() for row in rows))
+
+
+def test_lines_are_told_apart() -> None:
+    """Equal tags of two repositories, and platforms of a tag so long that it is cut, are lines of their own."""
+    names = [{"repository": "docker.io/library/postgres"}, {"repository": "quay.io/a/b"}]
+    assert lines(charts.size_changes(pl.concat(changed(**name) for name in names))) == [
+        "postgres:slim linux/amd64",
+        "quay.io/a/b:slim linux/amd64",
+    ]
+    tags = [{"tag": "t" * 127 + end, "series": series} for end in "ab" for series in ("linux/amd64", "linux/arm64")]
+    names = lines(charts.size_changes(pl.concat(changed(**tag) for tag in tags)))
+    assert [name.strip() for name in names] == [
+        "t" * 59 + "… " + series for _ in "ab" for series in ("linux/amd64", "linux/arm64")
+    ]
+    assert len(set(names)) == 4
+
+
+def test_marks_say_which_line_they_are_on() -> None:
+    """By its colour, where there are several; a mark of one line stands out from it."""
+    one = charts.specification(charts.size_changes(changed()))["layer"][2]["encoding"]["color"]
+    assert one == {"value": charts.theme.REFERENCE}
+    two = pl.concat([changed(), changed(series="linux/arm64", platform="linux/arm64")])
+    layers = charts.specification(charts.size_changes(two))["layer"]
+    assert layers[2]["encoding"]["color"] == layers[0]["encoding"]["color"]
+
+
+def test_windows_has_a_scale_of_its_own() -> None:
+    """Its gigabytes would press the lines of all others flat."""
+    windows = changed(series="windows/amd64 10.0.26100", platform="windows/amd64", compressed_bytes=5_000_000_000)
+    found = charts.specification(charts.size_changes(pl.concat([changed(), windows])))
+    titles = [panel["layer"][0]["encoding"]["y"]["title"] for panel in found["vconcat"]]
+    assert titles == ["compressed (MB)", "compressed (GB)"]
+    assert found["title"]["subtitle"] == [
+        "2026-01-01 to 2026-01-02. 4 builds, 2 jumps (triangles) and 0 drifts (diamonds)."
+    ]
+
+
+def test_one_build_has_room_around_it() -> None:
+    """A month on the time axis, a percent of its size above and below, and words that count one."""
+    found = charts.specification(charts.size_changes(changed().head(1)))
+    encoding = found["layer"][0]["encoding"]
+    first, last = encoding["x"]["scale"]["domain"]
+    assert last - first == 30 * 86_400_000
+    assert encoding["y"]["scale"]["domain"] == [49.5, 50.5]
+    assert found["title"]["subtitle"] == ["On 2026-01-01. 1 build, 0 jumps (triangles) and 0 drifts (diamonds)."]
+
+
 def test_charts_draw_many_one_and_nothing(tmp_path: Path) -> None:
     """Lines of several tags, one build, none; the same each time."""
     many = store_of(tmp_path / "many", *(row for n in range(12) for row in builds(f"{n}" + "t" * 100, [9, 8, 99], n)))

@@ -7,9 +7,20 @@ from datetime import timedelta
 import altair as alt
 import polars as pl
 
-from imglab.charts.frames import checked, drawable, exact_size_text, plain, subject, unit_of, values, when_text
-from imglab.charts.theme import REFERENCE, WIDTH, Chart, categories, folded, nothing, titled, tooltips
-from imglab.charts.timeline import time_axis, time_zoom
+from imglab.charts.frames import (
+    apart,
+    checked,
+    drawable,
+    exact_size_text,
+    plain_column,
+    short_repository,
+    subject,
+    unit_of,
+    values,
+    when_text,
+)
+from imglab.charts.theme import REFERENCE, WIDTH, Chart, around, categories, folded, nothing, titled, tooltips
+from imglab.charts.timeline import covered, time_axis, time_zoom
 
 MOST_LINES = 9
 _LONG = timedelta(days=90)
@@ -20,8 +31,8 @@ def size_changes(frame: pl.DataFrame) -> Chart:
     Where sizes jumped or drifted: a line per tag and platform, a mark where a change is out of the ordinary.
 
     Needs: repository, tag, platform, series, valid_from, compressed_bytes, step_bytes, usual_step_bytes, drift_bytes,
-    change, digest, manifest_digest. Of more than nine lines those with most changes out of the ordinary are drawn. The
-    size axis does not begin at zero.
+    change, digest, manifest_digest. Of more than nine lines those with most changes out of the ordinary are drawn;
+    those of Windows have a panel and a scale of their own. The size axis does not begin at zero.
     """
     frame = checked(
         frame,
@@ -34,40 +45,57 @@ def size_changes(frame: pl.DataFrame) -> Chart:
         return nothing(question, "size_changes")
     lines, total = _lines(frame)
     drawn = _points(drawable(lines, "size_changes"))
-    unit, divisor = unit_of(lines, "compressed_bytes")
-    drawn = drawn.with_columns((pl.col("compressed_bytes") / divisor).alias("size")).drop("compressed_bytes")
-    marked = drawn.filter(pl.col("change").is_not_null())
     names = drawn["line"].unique(maintain_order=True).to_list()
-    y = alt.Y("size", type="quantitative", title=f"compressed ({unit})", scale=alt.Scale(zero=False, padding=12))
-    x = time_axis("valid_from", _whole(lines))
+    is_windows = pl.col("platform").str.starts_with("windows").fill_null(False)
+    parts = [("size_changes", drawn.filter(~is_windows)), ("size_changes_windows", drawn.filter(is_windows))]
+    panels = [_panel(part, name, names, _whole(lines)) for name, part in parts if part.height]
+    jumps, drifts = (frame.filter(pl.col("change") == kind).height for kind in ("jump", "drift"))
+    return titled(
+        panels[0] if len(panels) == 1 else alt.vconcat(*panels),
+        f"Where did the size of {subject(frame)} jump or drift?",
+        f"{covered(frame.with_columns(valid_to='valid_from', last_observed_at='valid_from'))}"
+        f" {_counted(frame.height, 'build')}, {_counted(jumps, 'jump')} (triangles)"
+        f" and {_counted(drifts, 'drift')} (diamonds).",
+        f"The {MOST_LINES} of {total:,} lines with most of them." if total > MOST_LINES else "",
+        "Lines go on where nobody looked for a while; dots are builds that were seen." if _has_gap(lines) else "",
+    )
+
+
+def _counted(count: int, what: str) -> str:
+    return f"1 {what}" if count == 1 else f"{count:,} {what}s"
+
+
+def _panel(rows: pl.DataFrame, name: str, names: list[str], whole: tuple[int, int]) -> alt.LayerChart | alt.FacetChart:
+    """The lines of *rows*; *names* are those of all panels, which share their colours and the time of the *whole*."""
+    unit, divisor = unit_of(rows, "compressed_bytes")
+    drawn = rows.with_columns((pl.col("compressed_bytes") / divisor).alias("size")).drop("compressed_bytes", "platform")
+    marked = drawn.filter(pl.col("change").is_not_null())
+    x = time_axis("valid_from", whole)
+    y = alt.Y("size", type="quantitative", title=f"compressed ({unit})", scale=around(drawn["size"]))
     shown = {"line": "image", "when": "since", "size_exact": "size", "step": "against the build before"}
     shown |= {"usual": "usual", "manifest_digest": "image digest"}
+    is_long = max(map(len, names)) > 44
+    legend = alt.Legend(title=None, orient="bottom", columns=1 if is_long else 2, labelLimit=600)
     colour = alt.Color(
         "line",
         type="nominal",
         scale=alt.Scale(domain=names, range=categories(len(names))),
-        legend=alt.Legend(title=None, orient="bottom", columns=2, labelLimit=300) if len(names) > 1 else None,
+        legend=legend if len(names) > 1 else None,
     )
-    base = folded(alt.Chart(alt.InlineData(values(drawn)), width=WIDTH, height=300), drawn.columns)
+    height = 300 if name == "size_changes" else 180
+    base = folded(alt.Chart(alt.InlineData(values(drawn)), width=WIDTH, height=height), drawn.columns)
     line = base.mark_line(interpolate="step-after", strokeWidth=1.5).encode(x=x, y=y, color=colour)
     point = base.mark_point(filled=True, size=14, opacity=1).encode(x=x, y=y, color=colour, tooltip=tooltips(**shown))
-    mark = folded(alt.Chart(alt.InlineData(values(marked))), drawn.columns).mark_point(
-        filled=True, size=130, opacity=1, color=REFERENCE
-    )
+    mark = folded(alt.Chart(alt.InlineData(values(marked))), drawn.columns).mark_point(filled=True, size=130, opacity=1)
     mark = mark.encode(
         x=x,
         y=y,
+        # Of several lines a mark says by its colour which one it is on.
+        color=colour if len(names) > 1 else alt.value(REFERENCE),
         shape=alt.Shape("sign", type="nominal", scale=None, legend=None),
         tooltip=tooltips(**{"change": "out of the ordinary", **shown, "drift": "in 20 builds"}),
     )
-    jumps, drifts = ((frame["change"] == kind).sum() for kind in ("jump", "drift"))
-    return titled(
-        alt.layer(line.properties(name="size_changes").add_params(time_zoom()), point, mark),
-        f"Where did the size of {subject(frame)} jump or drift?",
-        f"{frame.height:,} builds, {jumps:,} jumps (triangles) and {drifts:,} drifts (diamonds).",
-        f"The {MOST_LINES} of {total:,} lines with most of them." if total > MOST_LINES else "",
-        "Lines go on where nobody looked for a while; dots are builds that were seen." if _has_gap(lines) else "",
-    )
+    return alt.layer(line.properties(name=name).add_params(time_zoom(f"time_{name}")), point, mark)
 
 
 def _whole(frame: pl.DataFrame) -> tuple[int, int]:
@@ -76,7 +104,7 @@ def _whole(frame: pl.DataFrame) -> tuple[int, int]:
         pl.col("valid_from").min().dt.epoch("ms").alias("first"),
         pl.col("valid_from").max().dt.epoch("ms").alias("last"),
     ).row(0)
-    room = max((last - first) // 50, 3_600_000)
+    room = max((last - first) // 50, 3_600_000) if last > first else 15 * 86_400_000
     return first - room, last + room
 
 
@@ -88,13 +116,16 @@ def _has_gap(frame: pl.DataFrame) -> bool:
 def _lines(frame: pl.DataFrame) -> tuple[pl.DataFrame, int]:
     """The rows of the lines to draw, named, and how many lines there are."""
     key = ["repository", "tag", "series"]
-    several = frame["tag"].n_unique() > 1 or frame["repository"].n_unique() > 1
+    several = frame["repository"].n_unique() > 1
     ranked = frame.group_by(key).agg(pl.col("change").count().alias("changes"), pl.len().alias("builds"))
     chosen = ranked.sort("changes", "builds", *key, descending=[True, True, False, False, False]).head(MOST_LINES)
-    name = pl.format("{} {}", "tag", "series") if several else pl.col("series")
-    named = frame.join(chosen.select(key), on=key, how="inner", maintain_order="left").with_columns(
-        name.map_elements(lambda text: plain(text, 60), pl.String).fill_null("unknown").alias("line")
-    )
+    tag = plain_column("tag", 60, "no tag")
+    if several:
+        tag = pl.format("{}:{}", pl.col("repository").map_elements(short_repository, pl.String), tag)
+    series = plain_column("series", 30, "unknown platform")
+    name = pl.format("{} {}", tag, series) if several or frame["tag"].n_unique() > 1 else series
+    known = chosen.select(*key, name.alias("line")).with_columns(apart("line"))
+    named = frame.join(known, on=key, how="inner", maintain_order="left", nulls_equal=True)
     return named, ranked.height
 
 
@@ -120,6 +151,7 @@ def _points(frame: pl.DataFrame) -> pl.DataFrame:
         .with_columns(signed("drift_bytes"))
         .select(
             "line",
+            "platform",
             "valid_from",
             "compressed_bytes",
             "change",

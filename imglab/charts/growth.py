@@ -55,7 +55,8 @@ def growth_by_step(frame: pl.DataFrame) -> Chart:
     to_manifest_digest, from_total_bytes, to_total_bytes, step_position, from_layer_digest, to_layer_digest, step_label,
     from_step_label, match, change, from_bytes, to_bytes, delta_bytes, delta_share.
     The base is on top. Steps that weigh the same are left out, the smallest differences are one row, platforms stand
-    below each other. Where little changed the size axis does not begin at zero; the subtitle says so.
+    below each other, but for those that stayed as they were. Where little changed the size axis does not begin at zero;
+    the subtitle says so.
     """
     frame = checked(
         frame,
@@ -65,41 +66,61 @@ def growth_by_step(frame: pl.DataFrame) -> Chart:
         " match change from_bytes to_bytes delta_bytes delta_share",
     )
     known = frame.drop_nulls(["from_total_bytes", "to_total_bytes"])
-    question = f"Which steps changed the size of {_compared(frame)}?"
+    question = _question(frame)
     if known.is_empty():
         why = "no rows" if frame.is_empty() else "no source tells the sizes of both images"
         return nothing(question, "growth_by_step", why)
     drawable(known, "growth_by_step")
     pair = ["platform", "to_series", "from_manifest_digest", "to_manifest_digest"]
     pairs = known.partition_by(*pair, maintain_order=True)
-    drawn = [_waterfall(rows, _MOST_STEPS if len(pairs) == 1 else _FEW_STEPS) for rows in pairs]
+    moved = [rows for rows in pairs if _differing(rows).height] or pairs
+    drawn = [_waterfall(rows, _MOST_STEPS if len(moved) == 1 else _FEW_STEPS) for rows in moved]
     if len(pairs) > 1:
-        drawn = [_with_platform(bars, rows["to_series"][0]) for bars, rows in zip(drawn, pairs, strict=True)]
-    panels = [_waterfall_panel(bars, f"growth_by_step_{number}") for number, bars in enumerate(drawn)]
+        drawn = [_with_platform(bars, rows["to_series"][0]) for bars, rows in zip(drawn, moved, strict=True)]
+    told = set().union(*(bars["kind"] for bars in drawn))
+    kinds = [kind for kind in _COLOURS if kind in told]  # of all: panels share their colours
+    panels = [_waterfall_panel(bars, f"growth_by_step_{number}", kinds) for number, bars in enumerate(drawn)]
     unsized = frame.select(pair).n_unique() - len(pairs)
     return titled(
         panels[0] if len(panels) == 1 else alt.vconcat(*panels),
         question,
         _whole_difference(known) if len(pairs) == 1 else "",
-        "Compressed layers; the base is on top." + _stayed(known),
-        "A size axis that does not begin at zero shows small differences." if any(map(_lowest, drawn)) else "",
-        f"{unsized:,} platforms of unknown size are left out." if unsized else "",
+        "Compressed layers; the base is on top." + _stayed(pl.concat(moved)),
+        _axis_note(drawn),
+        _left_out(len(pairs) - len(moved), "platform", "as it was", "as they were"),
+        _left_out(unsized, "platform", "of unknown size", "of unknown size"),
     )
 
 
-def _compared(frame: pl.DataFrame) -> str:
-    """What is compared: `python:latest (linux/amd64)`, or `python:3.7 and python:3.8` where the names differ."""
+def _question(frame: pl.DataFrame) -> str:
+    """The title, by what is compared: a tag at two times, or two names."""
     if frame.is_empty():
-        return "an image"
+        return "Which steps changed the size of an image?"
     row = frame.row(0, named=True)
     first, second = ((row[f"{side}repository"], row[f"{side}tag"]) for side in ("", "to_"))
-    length = 60 if first == second else 30
+    length = 60 if first == second else 24
     names = [
-        short_repository(repository) + (f":{plain(tag, length)}" if tag else "") for repository, tag in (first, second)
+        plain(short_repository(repository), length) + (f":{plain(tag, length)}" if tag else "")
+        for repository, tag in (first, second)
     ]
     platforms = frame["platform"].unique().to_list()
     where = f" ({plain(platforms[0], 40)})" if len(platforms) == 1 and platforms[0] else ""
-    return (names[0] if first == second else " and ".join(names)) + where
+    if first == second:
+        return f"Which steps changed the size of {names[0]}{where}?"
+    return f"Which steps make {names[0]} and {names[1]} differ in size{where}?"
+
+
+def _axis_note(drawn: list[pl.DataFrame]) -> str:
+    if not any(map(_lowest, drawn)):
+        return ""
+    return ("The" if len(drawn) == 1 else "Where little changed the") + " size axis does not begin at zero."
+
+
+def _left_out(count: int, what: str, one: str, several: str) -> str:
+    """A note of what is not drawn; empty if nothing is."""
+    if not count:
+        return ""
+    return f"1 {what} {one} is left out." if count == 1 else f"{count:,} {what}s {several} are left out."
 
 
 def _whole_difference(frame: pl.DataFrame) -> str:
@@ -111,8 +132,13 @@ def _whole_difference(frame: pl.DataFrame) -> str:
 
 
 def _stayed(frame: pl.DataFrame) -> str:
-    stayed = frame.filter(pl.col("delta_bytes") == 0).height
-    return f" {stayed:,} steps weigh the same and are left out." if stayed else ""
+    note = _left_out(frame.filter(pl.col("delta_bytes") == 0).height, "step", "of the same size", "of the same size")
+    return f" {note}" if note else ""
+
+
+def _differing(pair: pl.DataFrame) -> pl.DataFrame:
+    """The steps to draw: those whose size changed, or may have."""
+    return pair.filter(pl.col("delta_bytes").is_null() | (pl.col("delta_bytes") != 0))
 
 
 def _waterfall(pair: pl.DataFrame, most: int) -> pl.DataFrame:
@@ -121,13 +147,13 @@ def _waterfall(pair: pl.DataFrame, most: int) -> pl.DataFrame:
 
     Columns: row, name, kind, label, start_bytes, end_bytes (null where not known), and texts for the tooltip.
     """
-    steps = _steps(pair.filter(pl.col("delta_bytes").is_null() | (pl.col("delta_bytes") != 0)))
+    steps = _steps(_differing(pair))
     weight = pl.col("delta_bytes").abs()
     place = weight.rank("ordinal", descending=True)
     is_small = ((place > most) | (weight < weight.max() * _LEAST_SHARE)).fill_null(False)
     few = steps.filter(is_small)
     shown = steps.filter(~is_small) if few.height > 1 else steps
-    first, last = (_image(pair, side) for side in ("from", "to"))
+    first, last = (_image(pair, side, name) for side, name in zip(("from", "to"), _image_names(pair), strict=True))
     bars = pl.concat([shown, _others(few if few.height > 1 else few.clear()), _rest(pair)], how="diagonal_relaxed")
     running = pl.col("delta_bytes").fill_null(0).cum_sum() + pair["from_total_bytes"][0]
     bars = bars.with_columns(
@@ -196,11 +222,26 @@ def _rest(pair: pl.DataFrame) -> pl.DataFrame:
     )
 
 
-def _image(pair: pl.DataFrame, side: str) -> pl.DataFrame:
+def _image_names(pair: pl.DataFrame) -> tuple[str, str]:
+    """What stands beside the two images: days, or times of one day, with the tags if they differ; digests have none."""
+    row = pair.select(
+        pl.all(), when_text("from_at", "").alias("from_text"), when_text("to_at", "").alias("to_text")
+    ).row(0, named=True)
+    length = 16 if row["from_text"][:10] == row["to_text"][:10] else 10
+    is_one = (row["repository"], row["tag"]) == (row["to_repository"], row["to_tag"])
+    names = []
+    for side, tag in (("from", row["tag"]), ("to", row["to_tag"])):
+        when = row[f"{side}_text"][: length if is_one else 10]
+        digest = plain(row[f"{side}_manifest_digest"], 20)
+        names.append(" · ".join(part for part in ("" if is_one else plain(tag or "", 30), when) if part) or digest)
+    return names[0], names[1]
+
+
+def _image(pair: pl.DataFrame, side: str, name: str) -> pl.DataFrame:
     """The bar of one of the two images."""
     total = f"{side}_total_bytes"
     return pair.head(1).select(
-        when_text(f"{side}_at", "").str.slice(0, 10).alias("name").replace("", f"{side} image"),
+        pl.lit(name).alias("name"),
         pl.lit("image").alias("kind"),
         size_text(total).alias("label"),
         pl.lit(0, pl.Int64).alias("start_bytes"),
@@ -226,7 +267,7 @@ def _lowest(bars: pl.DataFrame) -> int:
     return max(0, low - (high - low) // 2) if 0 < (high - low) * 3 < high else 0
 
 
-def _waterfall_panel(bars: pl.DataFrame, name: str) -> alt.LayerChart:
+def _waterfall_panel(bars: pl.DataFrame, name: str, kinds: list[str]) -> alt.LayerChart:
     """The bars between the names of steps and what they add."""
     unit, divisor = unit_of(bars, "end_bytes")
     lowest = _lowest(bars)
@@ -244,12 +285,11 @@ def _waterfall_panel(bars: pl.DataFrame, name: str) -> alt.LayerChart:
         "to_digest",
     ).with_columns(apart("name"), apart("label"))
     high = max([*drawn["start"], *drawn["end"].drop_nulls()])
-    kinds = [kind for kind in _COLOURS if kind in set(drawn["kind"])]
     base = alt.Chart(alt.InlineData(values(drawn)), width=_BAR_WIDTH, height=_ROW_HEIGHT * drawn.height)
     base = folded(base, drawn.columns)
     scale = alt.Scale(domain=[lowest / divisor, high or 1], zero=False, nice=False)
     bar = base.mark_bar(cornerRadius=1).encode(
-        x=alt.X("start", type="quantitative", title=f"compressed ({unit})", scale=scale),
+        x=alt.X("start", type="quantitative", title=f"compressed ({unit})", scale=scale, axis=alt.Axis(tickCount=8)),
         x2="end",
         y=labels("name", "left"),
         color=alt.Color(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+
 import altair as alt
 import polars as pl
 
@@ -34,6 +36,7 @@ def step_sizes(frame: pl.DataFrame) -> Chart:
     manifest_digest, layer_digest, layer_count, compressed_bytes, change_bytes.
     Beside each step stands its newest size and what it is more or less than at first. Of several platforms the largest
     steps are drawn, one platform below the other, Windows on a scale of its own. A stretch of unknown size is left out.
+    Time ends where somebody last looked; how long the last stretches went on after that is told of each.
     """
     frame = checked(
         frame,
@@ -47,7 +50,7 @@ def step_sizes(frame: pl.DataFrame) -> Chart:
     count = known["series"].n_unique()
     chosen = known if count == 1 else known.filter(pl.col("step_rank").fill_null(_FEW_STEPS + 1) <= _FEW_STEPS)
     shown = chosen if chosen.height else known
-    rows = _step_rows(drawable(shown, "step_sizes"))
+    rows = _as_far_as_seen(_step_rows(drawable(shown, "step_sizes")))
     whole = rows.select(pl.col("valid_from").min(), pl.col("drawn_to").max()).select(pl.all().dt.epoch("ms")).row(0)
     is_windows = pl.col("platform").str.starts_with("windows").fill_null(False)
     parts = [("step_sizes", rows.filter(~is_windows)), ("step_sizes_windows", rows.filter(is_windows))]
@@ -56,7 +59,7 @@ def step_sizes(frame: pl.DataFrame) -> Chart:
     return titled(
         panels[0] if len(panels) == 1 else alt.vconcat(*panels).resolve_scale(color="independent"),
         f"How large was each step of {subject(frame)}?" + (f" ({platform})" if platform else ""),
-        f"{covered(shown)} Beside each step: its newest size, and what changed since its first.",
+        f"{covered(rows)} Beside each step: its newest size, and what changed since its first.",
         f"The {_FEW_STEPS} largest steps of each platform." if shown.height < known.height else "",
         f"{frame.height - known.height:,} layers of unknown size are left out." if frame.height > known.height else "",
         UNSEEN_NOTE if rows["is_unseen"].any() else "",
@@ -75,6 +78,22 @@ def _step_rows(frame: pl.DataFrame) -> pl.DataFrame:
         .otherwise(pl.format("{} · {}", size_text("newest_bytes"), difference_text("newest_change")))
     )
     return told.with_columns(newest, change).with_columns(label.alias("label"))
+
+
+def _as_far_as_seen(rows: pl.DataFrame) -> pl.DataFrame:
+    """
+    *rows* without what comes after the last time that anything was seen: years, where a question has an end.
+
+    A fiftieth of the whole time, or a day, is left of it, or what was seen once would have no width.
+    """
+    last = pl.col("seen_to").max()
+    whole = last - pl.col("valid_from").min()
+    end = pl.min_horizontal("drawn_to", last + pl.max_horizontal(whole / 50, timedelta(days=1)))
+    return rows.with_columns(
+        end.alias("drawn_to"),
+        pl.min_horizontal("valid_to", last).alias("valid_to"),
+        (pl.col("is_unseen") & (end > pl.col("seen_to"))).alias("is_unseen"),
+    )
 
 
 def _heat_panel(
@@ -104,7 +123,7 @@ def _heat_panel(
     base = folded(base, drawn.columns)
     scale = alt.Scale(type="sqrt", domain=[0, drawn["size"].max() or 1], range=list(RAMP), interpolate="lab")  # type: ignore[list-item]
     marks = base.encode(
-        y=labels("name", "left"),
+        y=_step_names(),
         color=alt.Color(
             "size", type="quantitative", title=f"compressed ({unit})", scale=scale, legend=alt.Legend(gradientOpacity=1)
         ),
@@ -128,12 +147,20 @@ def _heat_panel(
     return chart
 
 
+def _step_names() -> alt.Y:
+    """The names of steps; bold where a blank comes first, which only `_headed` writes: the texts of steps are plain."""
+    axis = labels("name", "left")
+    bold = {"test": "slice(datum.label, 0, 1) == ' '", "value": "bold"}
+    axis["axis"]["labelFontWeight"] = {"condition": bold, "value": "normal"}
+    return axis
+
+
 def _headed(steps: pl.DataFrame) -> pl.DataFrame:
     """*steps* with a row in front of each series that only names it."""
     parts = []
     for part in steps.partition_by("series", maintain_order=True):
         head = part.head(1).with_columns(
-            pl.lit(plain(part["series"][0] or "unknown platform", 48)).alias("name"),
+            pl.lit(" " + plain(part["series"][0] or "unknown platform", 48)).alias("name"),
             pl.lit("").alias("label"),
             pl.col("valid_from").alias("seen_to"),  # no width: nothing is drawn
             pl.lit(False).alias("is_unseen"),

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from typing import Any, Literal, TypeAlias
 
 import altair as alt
+import polars as pl
 
 Chart: TypeAlias = alt.Chart | alt.LayerChart | alt.FacetChart | alt.VConcatChart
 
@@ -138,3 +139,10 @@ def labels(field: str, side: Literal["left", "right"]) -> alt.Y:
     scale = alt.Scale(paddingInner=0.2, paddingOuter=0.1)
     order = alt.EncodingSortField(field="row", op="min")
     return alt.Y(field, type="nominal", title=None, sort=order, axis=axis, scale=scale)
+
+
+def around(sizes: pl.Series) -> alt.Scale:
+    """A scale that leaves air around the *sizes*, also if they are all the same."""
+    low, high = float(sizes.min() or 0), float(sizes.max() or 0)  # type: ignore[arg-type]
+    air = max((high - low) * 0.08, high * 0.01, 0.001)
+    return alt.Scale(domain=[max(low - air, 0), high + air], nice=True, zero=False)

@@ -28,6 +28,7 @@ from imglab.charts.theme import (
     UNSEEN_OPACITY,
     WIDTH,
     Chart,
+    around,
     categories,
     folded,
     nothing,
@@ -216,7 +217,7 @@ def _size_panel(frame: pl.DataFrame, name: str, whole: tuple[int, int]) -> alt.L
     chosen = alt.selection_point(name=f"chosen_{name}", fields=["line"], bind="legend")
     base = alt.Chart(alt.InlineData(values(drawn)), width=WIDTH, height=280 if name == "size" else 160)
     base = folded(base, drawn.columns).encode(
-        y=alt.Y("size", type="quantitative", title=f"compressed ({unit})", scale=_around(drawn["size"])),
+        y=alt.Y("size", type="quantitative", title=f"compressed ({unit})", scale=around(drawn["size"])),
         color=alt.Color("line", type="nominal", title="platform, largest first", scale=scale),
         opacity=alt.when(chosen).then(alt.value(1)).otherwise(alt.value(0.1)),
         tooltip=tooltips(
@@ -238,13 +239,6 @@ def _size_panel(frame: pl.DataFrame, name: str, whole: tuple[int, int]) -> alt.L
         step.transform_filter("datum.size_before !== null"),
         point.transform_filter("datum.is_new"),
     )
-
-
-def _around(sizes: pl.Series) -> alt.Scale:
-    """A scale that leaves air around the *sizes*, also if they are all the same."""
-    low, high = float(sizes.min() or 0), float(sizes.max() or 0)  # type: ignore[arg-type]
-    air = max((high - low) * 0.08, high * 0.01, 0.001)
-    return alt.Scale(domain=[max(low - air, 0), high + air], nice=True, zero=False)
 
 
 def tag_history(frame: pl.DataFrame) -> Chart:
