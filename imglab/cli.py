@@ -23,7 +23,7 @@ from typing import TypeAlias
 
 from imglab import __version__, commands
 from imglab.commands import GOOD, MISUSE, NOTHING
-from imglab.errors import ImglabError, InvalidTargets, ParseError, SourceError, UsageError
+from imglab.errors import ImglabError, InvalidFile, ParseError, SourceError, UsageError
 
 Parsers: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"
 QUESTIONS = (
@@ -40,6 +40,7 @@ QUESTIONS = (
     "tag_sources",
     "update_gaps",
     "growth_by_step",
+    "step_sizes",
     "architecture_ratios",
     "step_ratios",
     "moves",
@@ -51,6 +52,7 @@ QUESTIONS = (
     "media_types",
     "attestation_overhead",
     "pins",
+    "size_changes",
 )
 
 
@@ -100,7 +102,7 @@ def _report(error: ImglabError, options: argparse.Namespace) -> int:
         logging.getLogger("imglab").error("trace", exc_info=error)
     from imglab.output import visible
 
-    for text in error.problems if isinstance(error, InvalidTargets) else [str(error)]:
+    for text in error.problems if isinstance(error, InvalidFile) else [str(error)]:
         print(f"imglab: {visible(text)}", file=sys.stderr)
     unreadable = isinstance(error, SourceError) and error.kind == "unreadable"
     return MISUSE if isinstance(error, (UsageError, ParseError)) or unreadable else NOTHING
@@ -141,7 +143,7 @@ def parser() -> argparse.ArgumentParser:
     _add_global(top)
     parsers = top.add_subparsers(title="commands", metavar="COMMAND", required=True)
     reading = (_add_snapshot, _add_backfill, _add_doctor, _add_import, _add_load)
-    asking = (_add_views, _add_ask, _add_pins, _add_sql, _add_render, _add_check)
+    asking = (_add_views, _add_ask, _add_diff, _add_pins, _add_sql, _add_render, _add_check)
     for add in (_add_demo, *reading, *asking, _add_lab):
         add(parsers)
     for command in _leaves(top):
@@ -429,6 +431,26 @@ def _add_sql(parsers: Parsers) -> None:
     command.set_defaults(run=commands.sql)
 
 
+def _add_diff(parsers: Parsers) -> None:
+    command = parsers.add_parser(
+        "diff",
+        help="what is known of the difference between two references: sizes, steps, layers, settings",
+        description="Print what is known of the difference between two tags, two times of a tag, or two digests: each "
+        "platform's size, the build steps that differ, the layers to pull, settings, and who says so.",
+    )
+    form = "python:3.12, python:latest@2019-10-17 (as it was then; a day means its end), python@sha256:…"
+    command.add_argument("first", metavar="A", help=form)
+    command.add_argument("second", metavar="B", help="likewise, or a time alone, of what A names: @2026-08-25, now")
+    command.add_argument(
+        "--platform",
+        metavar="P",
+        help="whose steps, layers and settings are told (linux/amd64 if both have it, else all)",
+    )
+    command.add_argument("--format", choices=("text", "json", "markdown"), default="text")
+    command.add_argument("--out", type=Path, metavar="FILE", help="write there instead of to standard output")
+    command.set_defaults(run=commands.diff)
+
+
 def _add_render(parsers: Parsers) -> None:
     command = parsers.add_parser("render", help="write pages as the systems that imglab reads publish them")
     pages = command.add_subparsers(title="pages", metavar="PAGE", required=True)
@@ -464,8 +486,17 @@ def _add_render(parsers: Parsers) -> None:
 
 
 def _add_check(parsers: Parsers) -> None:
-    command = parsers.add_parser("check", help="look for rows that must not exist")
-    _add_format(command)
+    command = parsers.add_parser(
+        "check",
+        help="look for rows that must not exist, or for images over a budget",
+        description="Look for rows that must not exist; or, with --budget, for images that do not keep the limits in "
+        "FILE, for sizes that jumped or drifted. Exit codes: 0 nothing found; 1 something found, or something that "
+        "should be checked is not known.",
+    )
+    command.add_argument("--budget", type=Path, metavar="FILE", help="check the limits that this file states")
+    forms = ("table", "csv", "json", "parquet", "markdown", "sarif", "junit")
+    command.add_argument("--format", choices=forms, default="table", help="sarif and junit are for budgets")
+    command.add_argument("--out", type=Path, metavar="FILE", help="write there instead of to standard output")
     command.set_defaults(run=commands.check)
 
 

@@ -28,6 +28,7 @@ PINS_SHOWN = (  # to people; programs get every column
     *("file", "line", "reference", "state", "replaced_at", "behind_days", "moves_behind", "pull_bytes"),
     *("delta_bytes", "current_digest"),
 )
+FINDINGS_SHOWN = ("verdict", "repository", "tag", "platform", "check", "step_label", "message", "limit")  # to people
 GOOD, PARTLY, MISUSE, NOTHING = 0, 1, 2, 3
 
 
@@ -126,6 +127,18 @@ def pins(options: argparse.Namespace) -> int:
     return PARTLY if problems else GOOD
 
 
+def diff(options: argparse.Namespace) -> int:
+    """What is known of the difference between two references."""
+    from imglab import diff
+    from imglab.data import open_store
+
+    forms = {"text": diff.as_text, "json": diff.as_json, "markdown": diff.as_markdown}
+    with open_store(options.data) as store:
+        compared, sections = diff.diff(store, options.first, options.second, platform=options.platform)
+    _write_page(forms[options.format](compared, sections), options.out)
+    return GOOD
+
+
 def sql(options: argparse.Namespace) -> int:
     """The rows of one read-only query."""
     from imglab.data import open_store
@@ -180,10 +193,15 @@ def _write_page(text: str, out: Path | None) -> None:
 
 
 def check(options: argparse.Namespace) -> int:
-    """Rows that must not exist."""
+    """Rows that must not exist, or images that do not keep their budgets."""
     from imglab.data import open_store
+    from imglab.errors import UsageError
     from imglab.store import CHECKS
 
+    if options.budget:
+        return _check_budgets(options)
+    if options.format in ("sarif", "junit"):
+        raise UsageError(f"--format {options.format} is for budgets: give --budget FILE")
     store = open_store(options.data)
     found = 0
     for name in CHECKS:
@@ -195,6 +213,26 @@ def check(options: argparse.Namespace) -> int:
     if not found and not options.quiet:
         print(f"{len(CHECKS)} checks found nothing")
     return PARTLY if found else GOOD
+
+
+def _check_budgets(options: argparse.Namespace) -> int:
+    """Findings in the form asked for; exit code 1 if something is over its limit or unknown."""
+    from imglab import verdicts
+    from imglab.budgets import check_budgets, read_budgets
+    from imglab.data import open_store
+
+    budgets = read_budgets(options.budget)
+    findings = check_budgets(open_store(options.data), budgets)
+    if options.format == "sarif":
+        _write_page(verdicts.sarif(findings, str(options.budget)), options.out)
+    elif options.format == "junit":
+        _write_page(verdicts.junit(findings), options.out)
+    else:
+        _write(findings.select(FINDINGS_SHOWN) if options.format in ("table", "markdown") else findings, options)
+    bad = findings.filter(findings["verdict"].is_in(["over", "unknown"])).height
+    if not options.quiet:
+        print(f"{bad:,} of {_count(findings.height, 'limit')} not kept", file=sys.stderr)
+    return PARTLY if bad else GOOD
 
 
 def lab(options: argparse.Namespace) -> int:

@@ -4,7 +4,7 @@ Everything imglab raises on purpose.
     ImglabError
     ├── UsageError            the caller asked for something that cannot be (exit code 2)
     │   ├── InvalidReference
-    │   ├── InvalidTargets    a file of targets that says what cannot be
+    │   ├── InvalidFile       a file of targets or budgets that says what cannot be
     │   └── StoreEmpty        nothing was ever loaded
     ├── ParseError            a document is not what it should be: source, place, expectation
     ├── SourceError           a registry, history or file did not give what was asked for
@@ -33,8 +33,8 @@ class InvalidReference(UsageError):
     """A text that names no repository, tag or digest."""
 
 
-class InvalidTargets(UsageError):
-    """A file of targets in which something is wrong: `problems` has a line for each."""
+class InvalidFile(UsageError):
+    """A file of targets or budgets in which something is wrong: `problems` has a line for each."""
 
     def __init__(self, problems: Sequence[str]) -> None:
         super().__init__("\n".join(problems))

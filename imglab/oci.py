@@ -27,15 +27,16 @@ NAME_LENGTH = 255
 # --- digests ---------------------------------------------------------------------------------------------------------
 
 _DIGEST = re.compile(r"[a-z0-9]+(?:[.+_-][a-z0-9]+)*:[a-zA-Z0-9=_-]+")
-_HEX_LENGTHS = {"sha256": 64, "sha512": 128}
+_HEX_LENGTHS = {"sha256": 64, "sha512": 128, "blake3": 64}
+_COMPUTED = ("sha256", "sha512")
 _DIGEST_LENGTH = 512
 
 
 def check_digest(text: str) -> str:
     """
-    *text* itself, a digest by its grammar; those of sha256 and sha512 have their length and lower-case digits.
+    *text* itself, a digest by its grammar; those of registered algorithms have their length and lower-case digits.
 
-    Algorithms not known here pass if the grammar holds. Raises InvalidReference.
+    Other algorithms pass if the grammar holds. Raises InvalidReference.
     """
     if len(text) > _DIGEST_LENGTH or not _DIGEST.fullmatch(text):
         raise InvalidReference(f"{_shown(text)} is no digest: write algorithm:value, such as sha256: and 64 hex digits")
@@ -47,15 +48,15 @@ def check_digest(text: str) -> str:
 
 
 def digest_of(body: bytes, algorithm: str = "sha256") -> str:
-    """The digest of *body*; raises InvalidReference if *algorithm* is not known here."""
-    if algorithm not in _HEX_LENGTHS:
-        raise InvalidReference(f"digests of {_shown(algorithm)} cannot be computed: only {' and '.join(_HEX_LENGTHS)}")
+    """The digest of *body*; raises InvalidReference if *algorithm* is not computed here."""
+    if algorithm not in _COMPUTED:
+        raise InvalidReference(f"digests of {_shown(algorithm)} cannot be computed: only {' and '.join(_COMPUTED)}")
     return f"{algorithm}:{hashlib.new(algorithm, body).hexdigest()}"
 
 
 def is_verifiable(digest: str) -> bool:
     """Whether bytes can be checked against *digest*."""
-    return digest.partition(":")[0] in _HEX_LENGTHS
+    return digest.partition(":")[0] in _COMPUTED
 
 
 # --- references ------------------------------------------------------------------------------------------------------
@@ -307,17 +308,24 @@ def parse_manifest(body: bytes, *, digest: str, media_type: str | None) -> Docum
     given = media_type.partition(";")[0].strip().lower() if media_type else None
     if stated and given in MANIFEST_TYPES and stated != given:
         raise ParseError(digest, "mediaType", f"must be {given}, as the source said, not {_shown(stated)}")
-    is_index = document.get("manifests") is not None
-    if is_index and any(document.get(key) is not None for key in ("layers", "config", "fsLayers")):
-        raise ParseError(digest, "manifests", "must not stand beside layers, config or fsLayers")
     kind = stated or given
+    is_index = _is_index(document, digest, kind)
     if kind in {SCHEMA1, SCHEMA1_SIGNED} or document.get("schemaVersion") == 1:
         return _parse_schema1(document, digest, kind)
-    if is_index or kind in INDEX_TYPES:
-        if any(document.get(key) is not None for key in ("layers", "config", "fsLayers")):
-            raise ParseError(digest, "mediaType", "is that of an index, so layers and config must not be there")
-        return _parse_index(document, digest, kind)
-    return _parse_image(document, digest, kind)
+    return (_parse_index if is_index else _parse_image)(document, digest, kind)
+
+
+def _is_index(document: dict[str, Any], digest: str, media_type: str | None) -> bool:
+    """Whether *document* is an index. Raises ParseError if it is something else as well, by its keys or its type."""
+    has_manifests = document.get("manifests") is not None
+    has_others = any(document.get(key) is not None for key in ("layers", "config", "fsLayers"))
+    if has_manifests and has_others:
+        raise ParseError(digest, "manifests", "must not stand beside layers, config or fsLayers")
+    if has_manifests and media_type in MANIFEST_TYPES and media_type not in INDEX_TYPES:
+        raise ParseError(digest, "manifests", f"must not stand in a document of the type {media_type}")
+    if has_others and media_type in INDEX_TYPES:
+        raise ParseError(digest, "mediaType", "is that of an index, so layers and config must not be there")
+    return has_manifests or media_type in INDEX_TYPES
 
 
 def _parse_index(document: dict[str, Any], digest: str, media_type: str | None) -> Document:

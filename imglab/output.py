@@ -15,7 +15,7 @@ from imglab.errors import UsageError
 
 FORMATS = ("table", "csv", "json", "parquet", "markdown")
 _DIGEST = re.compile(r"(?<![0-9a-f])(sha\d+:[0-9a-f]{12})[0-9a-f]{52,}")
-_FORMULA = ("=", "+", "-", "@", "\t", "\r")
+_FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n")
 
 
 def write(frame: pl.DataFrame, form: str, out: Path | None = None) -> None:
@@ -40,7 +40,7 @@ def text(frame: pl.DataFrame, form: str) -> str:
     if form == "csv":
         return _flat(frame).with_columns(_harmless_cells(frame)).write_csv()
     if form == "json":
-        return json.dumps([_jsonable(row) for row in frame.iter_rows(named=True)], indent=1, ensure_ascii=False) + "\n"
+        return json.dumps(rows_for_json(frame), indent=1, ensure_ascii=False) + "\n"
     if form == "markdown":
         return markdown(frame)
     from io import StringIO
@@ -126,6 +126,11 @@ def _harmless_cells(frame: pl.DataFrame) -> list[pl.Expr]:
         .alias(name)
         for name in names
     ]
+
+
+def rows_for_json(frame: pl.DataFrame) -> list[dict[str, Any]]:
+    """The rows of *frame* as JSON can hold them, every digit and digest whole."""
+    return [_jsonable(row) for row in frame.iter_rows(named=True)]
 
 
 def _jsonable(row: dict[str, Any]) -> dict[str, Any]:

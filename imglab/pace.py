@@ -17,8 +17,7 @@ import asyncio
 import logging
 import re
 from collections import deque
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
@@ -52,6 +51,7 @@ class Limits:
     answer_seconds: float | None = None  # with all that an answer takes: tokens, redirects, tries
     redirects: int = 5
     pages: int = 10_000
+    tags: int = 1_000_000  # of a repository; no registry was ever seen to list more
     patience: int = (
         20  # failures of a server, less a fifth of its answers: then no more second tries; at twice, the end
     )
@@ -104,17 +104,9 @@ class Pace:
         found = self._end or (self._end_of_pulls if is_pull else None)
         return Postponed(str(found), kind=found.kind, status=found.status) if found else None
 
-    @asynccontextmanager
-    async def turn(self, *, is_pull: bool) -> AsyncIterator[int]:
-        """A time at which to send one request, and its number. Raises Postponed if there will be none in this run."""
-        await self._enter()
-        try:
-            self._claim(is_pull)
-            self._turns += 1
-            yield self._turns
-        finally:
-            self._pulling -= is_pull
-            self._leave()
+    def turn(self, *, is_pull: bool) -> Turn:
+        """A time at which to send one request."""
+        return Turn(self, is_pull)
 
     def heard(self, status: int, headers: Mapping[str, str], body: bytes, *, turn: int, is_pull: bool) -> None:
         """Take notice of the reply to the request of a *turn*, within it."""
@@ -139,6 +131,22 @@ class Pace:
             self._blame(None, f"failed again and again, at last so: {error}", error.kind)
 
     # --- turns ---
+
+    async def take(self, is_pull: bool) -> int:
+        """The number of the turn that comes now. Raises Postponed if there will be none in this run."""
+        await self._enter()
+        try:
+            self._claim(is_pull)
+        except BaseException:
+            self.give_back(is_pull)
+            raise
+        self._turns += 1
+        return self._turns
+
+    def give_back(self, is_pull: bool) -> None:
+        """End a turn that was taken."""
+        self._pulling -= is_pull
+        self._leave()
 
     async def _enter(self) -> None:
         passed = float("-inf")
@@ -252,6 +260,22 @@ class Pace:
         self._end_of_pulls = Postponed(text, kind="rate-limited", status=status)
 
 
+class Turn:
+    """A turn to send one request, and its number; a context manager, as every request has one no generator."""
+
+    __slots__ = ("_is_pull", "_pace")
+
+    def __init__(self, pace: Pace, is_pull: bool) -> None:
+        self._pace = pace
+        self._is_pull = is_pull
+
+    async def __aenter__(self) -> int:
+        return await self._pace.take(self._is_pull)
+
+    async def __aexit__(self, *_: object) -> None:
+        self._pace.give_back(self._is_pull)
+
+
 # --- what headers say ------------------------------------------------------------------------------------------------
 
 
@@ -287,7 +311,7 @@ def _retry_after(value: str, now: datetime) -> float | None:
         return float(value[:12])
     try:
         until = parsedate_to_datetime(value)
-    except (ValueError, TypeError, IndexError):
+    except (ValueError, TypeError, IndexError, OverflowError):
         return None
     until = until if until.tzinfo else until.replace(tzinfo=UTC)
     return max(0.0, (until - now).total_seconds())

@@ -35,11 +35,13 @@ def reply(status: int = 200, body: bytes = b"", **headers: str) -> Behaviour:
     return behave
 
 
-def endless(chunk: bytes = b"x" * 1024, pause: float = 0.0) -> Behaviour:
-    """A body that never ends, as fast as it is read or with pauses."""
+def endless(chunk: bytes = b"x" * 1024, pause: float = 0.0, status: int = 200, **headers: str) -> Behaviour:
+    """A body that never ends, as fast as it is read or with pauses; *headers* as of `reply`."""
 
     def behave(handler: BaseHTTPRequestHandler) -> None:
-        handler.send_response(200)
+        handler.send_response(status)
+        for name, value in headers.items():
+            handler.send_header(name.replace("_", "-"), value)
         handler.end_headers()
         while not handler.server.stopping.wait(pause):  # type: ignore[attr-defined]
             handler.wfile.write(chunk)

@@ -138,6 +138,18 @@ def test_registries_without_a_catalogue_say_what_to_do(server: Faulty, status: i
     assert f"({status})" in message and "name each repository" in message
 
 
+@pytest.mark.parametrize("status", [401, 403])
+def test_a_token_for_the_catalogue_may_be_refused(server: Faulty, status: int) -> None:
+    """Where the token server already says no, as ghcr.io's does, there is no list for this user either."""
+    challenge = f'Bearer realm="{server.url}/token",service="r"'
+    server.on("/v2/", reply(401, www_authenticate=challenge))
+    server.on("/v2/_catalog", reply(401, www_authenticate=challenge))
+    server.on("/token", reply(status))
+    found, ((kind, message),) = expanded(server, "team/*")
+    assert (found, kind) == ([], "no-catalog")
+    assert f"({status})" in message
+
+
 def test_pages_may_not_be_as_long_as_asked_for(server: Faulty) -> None:
     """A registry that refuses the length of a page is asked once more without one."""
     server.on("/v2/_catalog?n=1000", reply(400, b'{"errors": [{"code": "PAGINATION_NUMBER_INVALID"}]}'))

@@ -192,6 +192,46 @@ def update_gaps() -> pl.DataFrame:
     ).with_columns(pl.col("gap_from_days", "gap_to_days").cast(pl.Float64), tag=pl.lit(None, pl.String))
 
 
+def growth_by_step() -> pl.DataFrame:
+    """Two platforms; steps that grew, shrank, came, went, stayed, and one that was rewritten."""
+    steps: list[tuple[str, str | None, str | None, int | None, int | None]] = [
+        ("shrank", "normal text", "ADD root filesystem", 50_000_000, 48_000_000),
+        ("went", None, None, 9_000_000, None),
+        ("grew", "label", "RUN apt-get install autoconf automake …", 190_000_000, 236_000_000),
+        ("grew", "position", "RUN ln python", 100, 150),
+        ("same layer", "layer", "COPY app to /app", 700, 700),
+        ("came", None, "RUN useradd app", None, 4_000),
+    ]
+    first, second = (sum(step[side] or 0 for step in steps) for side in (3, 4))  # type: ignore[misc]
+    return made(
+        {"repository": "docker.io/library/python", "tag": "latest", "platform": platform, "to_series": series(platform)}
+        | {"to_repository": "docker.io/library/python", "to_tag": "latest", "from_at": START, "to_at": START + 90 * DAY}
+        | {"from_manifest_digest": digest(place), "to_manifest_digest": digest(10 + place)}
+        | {"from_total_bytes": first, "to_total_bytes": second, "step_position": position}
+        | {"from_layer_digest": before and digest(before), "to_layer_digest": after and digest(after)}
+        | {"step_label": label, "from_step_label": "RUN ln idle" if match == "position" else label}
+        | {"match": match, "change": change, "from_bytes": before, "to_bytes": after}
+        | {"delta_bytes": (after or 0) - (before or 0)}
+        | {"delta_share": ((after or 0) - (before or 0)) / (second - first)}
+        for place, platform in enumerate(("linux/amd64", "windows/amd64"))
+        for position, (change, match, label, before, after) in enumerate(steps)
+    )
+
+
+def step_sizes() -> pl.DataFrame:
+    """Two platforms with a step each that changes daily, and one that stays."""
+    return made(
+        {"repository": "docker.io/library/python", "tag": "latest", "platform": platform, "series": series(platform)}
+        | {"step_group": group, "step_rank": rank}
+        | stretch(number, 3)
+        | {"manifest_digest": digest(number), "layer_digest": digest(100 + number), "layer_count": 1}
+        | {"compressed_bytes": 40_000_000 + 1_000 * number, "change_bytes": 1_000 * number}
+        for platform in ("linux/amd64", "windows/amd64")
+        for group, rank in (("ADD root filesystem", 1), ("other steps", None))
+        for number in range(4)
+    )
+
+
 def made(rows: Any) -> pl.DataFrame:
     frame = pl.DataFrame(list(rows), infer_schema_length=None)
     times = [name for name in frame.columns if name.endswith("_at") or name.startswith(("valid_", "period_"))]
@@ -203,7 +243,7 @@ MADE: dict[str, Callable[[], pl.DataFrame]] = {
     function.__name__: function
     for function in (
         *(layer_growth, size_over_time, architecture_sizes, tag_history, tag_churn, layers, tags),
-        *(tag_lifetimes, architecture_support, aliases, tag_sources, update_gaps),
+        *(tag_lifetimes, architecture_support, aliases, tag_sources, update_gaps, growth_by_step, step_sizes),
         *(made_frames.architecture_ratios, made_frames.step_ratios),
         *(made_frames.moves, made_frames.move_calendar, made_frames.digest_lifetimes),
     )

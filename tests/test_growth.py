@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterable
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import polars as pl
 import pytest
 from built import Made, built
 from made import REPOSITORY, commit, day, digest, index, seen
 
-from imglab import imports, queries
+from imglab import charts, imports, queries
 from imglab.data import open_sample
 from imglab.errors import UsageError
 from imglab.journal import Journal
@@ -349,6 +350,185 @@ def test_two_sides_are_needed(tmp_path: Path) -> None:
         queries.growth_by_step(store, repository=REPOSITORY)
     with pytest.raises(UsageError, match="give a tag too, or to_tag or to_digest"):
         queries.growth_by_step(store, repository=REPOSITORY, digest=digest("a1"))
+
+
+# --- step_sizes ------------------------------------------------------------------------------------------------------
+
+
+def test_a_step_keeps_its_row_while_its_layer_changes(tmp_path: Path) -> None:
+    """A stretch for each layer; moves that left it alone do not begin one, and a second step of a label is its own."""
+    base, other = Made("1", 50, ROOT), Made("9", 52, OTHER_ROOT)
+    copies = [Made("2", 3, "COPY a /x"), Made("3", 4, "COPY a /x")]
+    store = store_of(
+        tmp_path,
+        [
+            *(seen("a", "a1", day(1)), seen("a", "a2", day(3)), seen("a", "a3", day(5)), seen("b", "a1", day(1))),
+            *(*built("a1", [base, copies[0]]), *built("a2", [base, *copies]), *built("a3", [other, *copies])),
+        ],
+    )
+    frame = queries.step_sizes(store, repository=REPOSITORY, tag="a")
+    columns = ["step_group", "step_rank", "valid_from", "valid_to", "last_observed_at", "compressed_bytes"]
+    assert frame.select(*columns, "change_bytes").rows() == [
+        ("ADD root filesystem", 1, day(1), day(5), day(3), 50, 0),
+        ("ADD root filesystem", 1, day(5), None, day(5), 52, 2),
+        ("COPY a to /x (2)", 2, day(3), None, day(5), 4, 0),
+        ("COPY a to /x", 3, day(1), None, day(5), 3, 0),
+    ]
+    assert frame.select("manifest_digest", "layer_digest", "layer_count").rows()[1] == (
+        digest("a3"),
+        digest("d9"),
+        1,
+    )
+    late = queries.step_sizes(store, repository=REPOSITORY, tag="a", since=day(5), platform="linux/amd64")
+    assert late.select("step_group", "valid_from").rows() == [
+        ("ADD root filesystem", day(5)),
+        ("COPY a to /x (2)", day(5)),
+        ("COPY a to /x", day(5)),
+    ]
+    assert queries.step_sizes(store, repository=REPOSITORY, tag="a", platform="linux/arm64").is_empty()
+
+
+def test_small_and_unknown_steps_are_one_row_each(tmp_path: Path) -> None:
+    """Beside the 14 largest; a sum with an unknown part is not known."""
+    many = [Made(f"{size}", size, f"RUN step{'abcdefghijklmnopq'[size - 1]}") for size in range(1, 18)]
+    store = store_of(
+        tmp_path,
+        [
+            *(seen("a", "a1", day(1)), seen("b", "b1", day(1)), seen("c", "c1", day(1))),
+            *(*built("a1", many), *built("b1", [Made("1", 5, None), Made("2", 6, None)])),
+            *built("c1", [Made("1", 5, None), Made("2", None, None)]),
+        ],
+    )
+    frame = queries.step_sizes(store, repository=REPOSITORY, tag="a")
+    assert frame["compressed_bytes"].to_list() == [*range(17, 3, -1), 1 + 2 + 3]
+    columns = ["step_group", "step_rank", "layer_digest", "layer_count", "compressed_bytes"]
+    assert frame.select(columns).rows()[-1] == ("other steps", None, None, 3, 6)
+    unknown = queries.step_sizes(store, repository=REPOSITORY, tag="b")
+    assert unknown.select(columns).rows() == [("unknown step", None, None, 2, 11)]
+    assert queries.step_sizes(store, repository=REPOSITORY, tag="c")["compressed_bytes"].to_list() == [None]
+
+
+def test_windows_builds_have_steps_of_their_own(tmp_path: Path) -> None:
+    """Two builds of one platform in one index, each with its largest step."""
+    store = store_of(
+        tmp_path,
+        [
+            *(seen("a", "e1", day(1)), seen("a", None, day(3), is_absent=True), seen("a", "e1", day(5))),
+            *windows_index("e1", [("a1", "10.0.14393.1"), ("b1", "10.0.17763.1")]),
+            *(*one_layer("a1", 50, "windows/amd64"), *one_layer("b1", 40, "windows/amd64")),
+        ],
+    )
+    frame = queries.step_sizes(store, repository=REPOSITORY, tag="a", platform="windows/amd64")
+    assert frame.select("series", "valid_from", "valid_to", "compressed_bytes").rows() == [
+        ("windows/amd64 10.0.14393", day(1), day(3), 50),
+        ("windows/amd64 10.0.14393", day(5), None, 50),
+        ("windows/amd64 10.0.17763", day(1), day(3), 40),
+        ("windows/amd64 10.0.17763", day(5), None, 40),
+    ]
+
+
+# --- charts ----------------------------------------------------------------------------------------------------------
+
+
+def drawn(chart: charts.Chart) -> list[dict[str, Any]]:
+    """The rows of a chart's data."""
+    return [row for rows in charts.specification(chart)["datasets"].values() for row in rows]
+
+
+def test_a_waterfall_goes_from_one_image_to_the_other(tmp_path: Path) -> None:
+    """Each bar begins where the one before ended; what weighs the same is left out and counted."""
+    frame = queries.growth_by_step(two_builds(tmp_path), repository=REPOSITORY, tag="latest")
+    chart = charts.growth_by_step(frame)
+    assert [(row["name"].strip(), row["kind"], row["start"], row["end"]) for row in drawn(chart)] == [
+        ("2026-01-01", "image", 97, 112),
+        ("ADD root filesystem", "shrank", 112, 106),
+        ("RUN apt-get install ca-certificates curl …", "grew", 106, 121),
+        ("RUN download x.tgz", "went", 121, 114),
+        ("RUN useradd app", "came", 114, 125),
+        ("2026-01-05", "image", 97, 125),
+    ]
+    assert [row["label"].strip() for row in drawn(chart)] == ["112 B", "-6 B", "+15 B", "-7 B", "+11 B · 85 %", "125 B"]
+    title = charts.specification(chart)["title"]
+    assert title["text"] == "Which steps changed the size of registry.test/team/app:latest (linux/amd64)?"
+    assert title["subtitle"] == [
+        "112 B to 125 B: +13 B.",
+        "Compressed layers; the base is on top. 2 steps weigh the same and are left out.",
+        "A size axis that does not begin at zero shows small differences.",
+    ]
+
+
+def waterfall(*deltas: int | None, start: int = 1_000_000, end: int | None = None) -> pl.DataFrame:
+    """An answer with a step for each difference (None: not known)."""
+    return pl.DataFrame(
+        [
+            {"repository": "python", "tag": "a", "to_repository": "python", "to_tag": "b", "platform": "linux/amd64"}
+            | {"to_series": "linux/amd64", "from_at": day(1), "to_at": day(2), "from_manifest_digest": digest("a1")}
+            | {"to_manifest_digest": digest("a2"), "from_total_bytes": start, "step_position": position}
+            | {"to_total_bytes": start + sum(delta or 0 for delta in deltas) if end is None else end}
+            | {"from_layer_digest": None, "to_layer_digest": digest(f"d{position}"), "step_label": f"RUN {position}"}
+            | {"from_step_label": None, "match": None, "change": "came" if delta else "unknown"}
+            | {"from_bytes": None, "to_bytes": delta, "delta_bytes": delta, "delta_share": 0.0}
+            for position, delta in enumerate(deltas)
+        ],
+        schema_overrides={"from_bytes": pl.Int64, "to_bytes": pl.Int64, "from_layer_digest": pl.String}
+        | {"from_step_label": pl.String, "match": pl.String},
+    )
+
+
+def test_differences_too_small_to_see_are_one_row() -> None:
+    """Less than a two-hundredth of the largest, or beyond the fourteen largest."""
+    small = drawn(charts.growth_by_step(waterfall(400_000, 1_900, 300_000, -1_000)))
+    assert [row["name"].strip() for row in small] == ["2026-01-01", "RUN 0", "RUN 2", "2 other steps", "2026-01-02"]
+    assert [row["label"].strip() for row in small] == ["1.0 MB", "+400.0 kB", "+300.0 kB", "+900 B", "1.7 MB"]
+    many = drawn(charts.growth_by_step(waterfall(*range(200_000, 200_020))))
+    assert len(many) == 1 + 14 + 1 + 1
+    assert many[-2]["name"] == "6 other steps"
+    one = drawn(charts.growth_by_step(waterfall(400_000, 1)))
+    assert [row["name"].strip() for row in one] == ["2026-01-01", "RUN 0", "RUN 1", "2026-01-02"]
+
+
+def test_little_change_does_not_begin_at_zero() -> None:
+    """And the subtitle says so."""
+    found = charts.specification(charts.growth_by_step(waterfall(4_000, -1_000)))
+    assert "A size axis that does not begin at zero shows small differences." in found["title"]["subtitle"]
+    assert [row["start"] for row in drawn(charts.growth_by_step(waterfall(4_000, -1_000)))] == [
+        0.998,
+        1.0,
+        1.004,
+        0.998,
+    ]
+
+
+def test_steps_of_unknown_size_make_up_the_rest() -> None:
+    """The second image is reached even if a step does not say what it weighs."""
+    found = drawn(charts.growth_by_step(waterfall(400_000, None, end=1_700_000)))
+    assert [(row["name"].strip(), row["label"].strip(), row["end"]) for row in found] == [
+        ("2026-01-01", "1.0 MB", 1.0),
+        ("RUN 0", "+400.0 kB", 1.4),
+        ("RUN 1", "size unknown", None),
+        ("steps of unknown size", "+300.0 kB · 43 %", 1.7),
+        ("2026-01-02", "1.7 MB", 1.7),
+    ]
+
+
+def test_images_of_unknown_size_are_not_drawn() -> None:
+    """Why, is said."""
+    frame = waterfall(None).with_columns(pl.lit(None, pl.Int64).alias("to_total_bytes"))
+    assert "no source tells the sizes of both images" in str(charts.specification(charts.growth_by_step(frame)))
+
+
+def test_steps_through_time_tell_their_newest_size(tmp_path: Path) -> None:
+    """And what they were more or less at first."""
+    before, after = [Made("1", 50, ROOT), Made("2", 3, "COPY a /x")], [Made("3", 44, ROOT), Made("2", 3, "COPY a /x")]
+    store = store_of(
+        tmp_path, [seen("a", "a1", day(1)), seen("a", "a2", day(5)), *built("a1", before), *built("a2", after)]
+    )
+    found = drawn(charts.step_sizes(queries.step_sizes(store, repository=REPOSITORY, tag="a")))
+    assert [(row["row"], row["name"], row["label"].strip(), row["change"]) for row in found] == [
+        (0, "ADD root filesystem", "44 B · -6 B", "0 B"),
+        (0, "ADD root filesystem", "44 B · -6 B", "-6 B"),
+        (1, "COPY a to /x", "3 B", "0 B"),
+    ]
 
 
 # --- python, as it was -----------------------------------------------------------------------------------------------

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import gzip
 import json
 import logging
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import replace
 from datetime import UTC, datetime
+from traceback import extract_tb
 from urllib.parse import parse_qsl
 
 import httpx
@@ -19,7 +21,7 @@ from faulty import Faulty, cut, endless, faulty_server, reply, reset, sha256
 from hypothesis import given
 from hypothesis import strategies as st
 
-from imglab.errors import SourceError, UsageError
+from imglab.errors import Postponed, SourceError, UsageError
 from imglab.http import (
     USER_AGENT,
     Client,
@@ -121,13 +123,13 @@ def test_one_bad_item_does_not_end_the_batch(client: Client, server: Faulty) -> 
 def test_concurrency_is_bounded_and_used() -> None:
     """Never more requests at a time than asked for, and as many as that."""
     with faulty_server() as server:
-        lock, now, most = threading.Lock(), [0], [0]
+        lock, now, most, together = threading.Lock(), [0], [0], threading.Barrier(4)
 
         def slow(handler: object) -> None:
             with lock:
                 now[0] += 1
                 most[0] = max(most[0], now[0])
-            time.sleep(0.02)
+            together.wait(30)  # for as many as there may be
             with lock:
                 now[0] -= 1
             reply(200, b"x")(handler)  # type: ignore[arg-type]
@@ -154,6 +156,24 @@ def test_requests_are_read_only_a_little_ahead() -> None:
         answers.close()
 
 
+def test_answers_end_with_the_client() -> None:
+    """Whoever holds on to them longer is told so, not left waiting; to let go of them is nothing."""
+    held = asyncio.Event()
+
+    async def handler(request: httpx.Request) -> httpx.Response:
+        if request.url.path != "/first":
+            await held.wait()
+        return httpx.Response(200)
+
+    requests = [Request(f"https://r.example/{name}") for name in ("first", "second")]
+    with Client(transport=httpx.MockTransport(handler)) as client:
+        waiting, dropped = client.fetch(requests), client.fetch(requests)
+        assert next(waiting).error is next(dropped).error is None
+    dropped.close()
+    with pytest.raises(RuntimeError, match="client is closed"):
+        next(waiting)
+
+
 @pytest.mark.parametrize(
     ("behaviours", "tries"),
     [
@@ -170,6 +190,15 @@ def test_what_passes_is_tried_again(client: Client, server: Faulty, behaviours: 
     answer = client.answer(Request(f"{server.url}/x", digest=sha256(b"ok")))
     assert (answer.error, answer.body) == (None, b"ok")
     assert len(server.seen) == tries
+
+
+@pytest.mark.parametrize(("jitter", "slept"), [(0.0, [0.25, 0.5, 1.0]), (0.5, [0.375, 0.75, 1.5])])
+def test_tries_are_spread(sleeps: Sleeps, jitter: float, slept: list[float]) -> None:
+    """Many that failed together do not come back together: up to a half of each pause is left to chance."""
+    handler = httpx.MockTransport(lambda request: httpx.Response(500))
+    with Client(transport=handler, sleep=sleeps.sleep, clock=sleeps.clock, jitter=lambda: jitter) as client:
+        client.answer(Request("https://r.example/x"))
+    assert sleeps.slept == slept
 
 
 def test_tries_end(client: Client, server: Faulty, sleeps: Sleeps) -> None:
@@ -248,6 +277,26 @@ def test_a_wait_beyond_all_calendars_is_refused_too(client: Client, server: Faul
     assert kind(error) == "rate-limited" and "the end of time" in str(error)
 
 
+@pytest.mark.parametrize(
+    "value",
+    [
+        "Thu, 01 Jan 2026 12:00:07 +9999999999999999999",
+        "Thu, 01 Jan 99999999999999999999 12:00:07 GMT",
+        "Thu, 01 Jan 2026 99999999999999999999:00:07 GMT",
+        "Thu, 45 Jan 2026 12:00:07 GMT",
+        "-7",
+        "7.5",
+        "soon",
+        "",
+    ],
+)
+def test_a_wait_that_is_no_time_is_not_waited_for(client: Client, server: Faulty, sleeps: Sleeps, value: str) -> None:
+    """What cannot be read as seconds or a date, in calendars or in numbers, leaves the usual pause."""
+    server.on("/x", reply(429, retry_after=value), reply(200))
+    assert client.answer(Request(f"{server.url}/x")).error is None
+    assert sleeps.slept == [0.5]
+
+
 @pytest.mark.parametrize(("resets", "slept"), [(7, 7.5), (-7, 0.5)])
 def test_the_reset_of_a_rate_limit_is_waited_for(
     client: Client, server: Faulty, sleeps: Sleeps, resets: int, slept: float
@@ -281,12 +330,22 @@ def test_wrong_bytes_are_tried_once_more(client: Client, server: Faulty) -> None
     assert answer.error and not answer.error.is_temporary
 
 
+@pytest.mark.parametrize("status", [401, 403, 404])
+def test_a_refusal_after_wrong_bytes_is_final(client: Client, server: Faulty, status: int) -> None:
+    """That bytes were damaged once is no reason to ask again for what is then refused."""
+    server.on("/x", reply(200, b"evil"), reply(status))
+    error = client.answer(Request(f"{server.url}/x", digest=sha256(b"good"))).error
+    assert error is not None
+    assert (error.status, len(server.seen)) == (status, 2)
+
+
 def test_size_is_checked_before_the_digest(client: Client, server: Faulty) -> None:
-    """A body of another length than announced is refused."""
+    """A body of another length than announced is refused for that, whatever its digest."""
     server.on("/x", reply(200, b"good"))
-    error = client.answer(Request(f"{server.url}/x", digest=sha256(b"good"), size=3)).error
-    assert kind(error) == "digest-mismatch"
-    assert "4 bytes came, 3 were announced" in str(error)
+    for body in (b"good", b"evil"):
+        error = client.answer(Request(f"{server.url}/x", digest=sha256(body), size=3)).error
+        assert kind(error) == "digest-mismatch"
+        assert "4 bytes came, 3 were announced" in str(error)
 
 
 def test_sha512_and_payload_are_verified() -> None:
@@ -310,6 +369,24 @@ def test_bodies_are_capped(client: Client, server: Faulty) -> None:
         answer = client.answer(Request(f"{server.url}/{path}", body_limit=100_000))
         assert (path, kind(answer.error), answer.body) == (path, "too-large", b"")
     assert client.received_bytes < 300_000
+
+
+def test_bodies_on_the_way_are_capped(client: Client, server: Faulty) -> None:
+    """Nobody on the way to an answer sends without end: not at the ping, for a token, with a redirect or a refusal."""
+    server.on("/x", reply(200, b"ok"))
+    server.on("/refused", endless(status=404))
+    server.on("/led", endless(status=307, location="/x"))
+    for path in ("refused", "led"):
+        answer = client.answer(Request(f"{server.url}/{path}", body_limit=100_000))
+        assert (path, kind(answer.error)) == (path, "too-large")
+    server.on("/v2/", endless(status=401), reply(401, www_authenticate=f'Bearer realm="{server.url}/token"'))
+    server.on("/token", endless())
+    for _ in ("ping", "token"):
+        with Client() as other:
+            assert kind(other.answer(Request(f"{server.url}/x", scope="s")).error) == "too-large"
+            assert other.received_bytes < 2_000_000
+    assert [seen.path.partition("?")[0] for seen in server.seen[2:]] == ["/v2/", "/v2/", "/token"]
+    assert client.received_bytes < 300_000 and server.paths("/x") == []
 
 
 def test_a_trickling_body_is_ended(server: Faulty) -> None:
@@ -339,6 +416,25 @@ def test_gzip_is_decoded_and_other_codings_refused(client: Client, server: Fault
     assert client.answer(Request(f"{server.url}/gzip", digest=sha256(b"hello"))).body == b"hello"
     assert kind(client.answer(Request(f"{server.url}/br")).error) == "bad-response"
     assert kind(client.answer(Request(f"{server.url}/twice")).error) == "bad-response"
+
+
+@pytest.mark.parametrize("length", [1, 7, 1000])
+def test_gzip_that_goes_on_after_its_end_is_no_body(length: int) -> None:
+    """Nothing is left out of a body without a word, in however many pieces it comes."""
+    sent = gzip.compress(b"hello") + gzip.compress(b" and more")
+
+    class Pieces(httpx.AsyncByteStream):
+        async def __aiter__(self) -> AsyncIterator[bytes]:
+            for start in range(0, len(sent), length):
+                yield sent[start : start + length]
+
+    def handler(request: httpx.Request) -> httpx.Response:
+        return httpx.Response(200, headers={"content-encoding": "gzip"}, stream=Pieces())
+
+    with mocked(handler, limits=Limits(tries=1)) as client:
+        answer = client.answer(Request("https://r.example/x"))
+    assert (kind(answer.error), answer.body) == ("bad-response", b"")
+    assert "goes on after its end" in str(answer.error)
 
 
 def test_unreachable_servers_are_named(client: Client) -> None:
@@ -401,14 +497,57 @@ def test_redirects_carry_no_credentials_to_another_port(server: Faulty, other: F
     assert server.paths("/token") == []
 
 
-def test_redirects_on_the_same_server_keep_credentials(server: Faulty) -> None:
-    """A relative redirect is the same server."""
+@pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
+def test_redirects_on_the_same_server_keep_credentials(server: Faulty, status: int) -> None:
+    """A relative redirect, of any kind, is the same server."""
     server.on("/v2/", reply(401, www_authenticate="Basic realm=x"))
-    server.on("/a", reply(302, location="b"))
+    server.on("/a", reply(status, location="b"))
     server.on("/b", reply(200, b"bytes"))
     with authorised(server) as client:
         assert client.answer(Request(f"{server.url}/a", scope="s")).body == b"bytes"
     assert server.paths("/b")[0].headers["authorization"].startswith("Basic ")
+
+
+@pytest.mark.parametrize(
+    ("registry", "target"),
+    [
+        ("r.example:5000", "https://r.example:5000/x"),
+        ("r.example:5000", "http://r.example:5001/x"),
+        ("r.example:5000", "http://storage.example:5000/x"),
+        ("r.example:5000", "http://deeper.r.example:5000/x"),
+        ("r.example:5000", "http://user:w0rd@storage.example:5000/x"),
+    ],
+)
+def test_scheme_host_and_port_make_a_server(registry: str, target: str) -> None:
+    """Where one of them is another nobody sees Authorization or an address's own, and no challenge is answered."""
+    seen: list[httpx.Request] = []
+
+    def handler(request: httpx.Request) -> httpx.Response:
+        seen.append(request)
+        realm = f"http://{registry}/token"
+        if request.url.path == "/token":
+            return httpx.Response(200, json={"token": f"t{len(seen)}"})
+        if request.url.path == "/blob" and "authorization" in request.headers:
+            return httpx.Response(307, headers={"location": target})
+        return httpx.Response(401, headers={"www-authenticate": f'Bearer realm="{realm}"'})
+
+    with mocked(handler, credentials={registry: SECRET}, plain_http=True) as client:
+        error = client.answer(Request(f"http://{registry}/blob", scope="s")).error
+    assert kind(error) == "unauthorized"
+    assert [request.url.path for request in seen] == ["/v2/", "/token", "/blob", "/x"]
+    assert seen[2].headers["authorization"] == "Bearer t2"
+    assert ("authorization" in seen[3].headers, seen[3].url.userinfo) == (False, b"")
+
+
+def test_a_ping_that_leads_elsewhere_names_no_token_server(server: Faulty, other: Faulty) -> None:
+    """What another server wants to see is not what the registry asked for."""
+    server.on("/v2/", reply(307, location=f"{other.url}/v2/"))
+    other.on("/v2/", reply(401, www_authenticate=f'Bearer realm="{other.url}/token"'))
+    server.on("/x", reply(200, b"ok"))
+    with authorised(server) as client:
+        assert client.answer(Request(f"{server.url}/x", scope="s")).body == b"ok"
+    assert [seen.path for seen in other.seen] == ["/v2/"]
+    assert "authorization" not in server.paths("/x")[0].headers
 
 
 @pytest.mark.parametrize(
@@ -419,21 +558,23 @@ def test_redirects_on_the_same_server_keep_credentials(server: Faulty) -> None:
         "https://169.254.169.254/x",
         "https://10.0.0.1/x",
         "https://[::1]/",
+        "https://r.example:port/",
         "",
+        None,
     ],
 )
-def test_bad_redirects_are_refused(target: str) -> None:
-    """No downgrade, no other schemes, no internal addresses, no circles."""
+def test_bad_redirects_are_refused(target: str | None) -> None:
+    """No downgrade, no other schemes, no internal addresses, no circles; and one that leads nowhere is none."""
     asked: list[str] = []
 
     def handler(request: httpx.Request) -> httpx.Response:
         asked.append(str(request.url))
-        return httpx.Response(302, headers={"location": target} if target else {"location": "/x"})
+        return httpx.Response(302, headers={} if target is None else {"location": target or "/x"})
 
     with mocked(handler) as client:
         assert kind(client.answer(Request("https://r.example/x")).error) == "redirect"
     assert set(asked) == {"https://r.example/x"}
-    assert len(asked) == (1 if target else 6)
+    assert len(asked) == (6 if target == "" else 1)
 
 
 def test_who_comes_between_leads_no_further_than_itself() -> None:
@@ -448,6 +589,24 @@ def test_who_comes_between_leads_no_further_than_itself() -> None:
     with mocked(handler) as client:
         assert kind(client.answer(Request("http://127.0.0.1:5000/x")).error) == "redirect"
     assert asked == ["127.0.0.1", "93.184.216.34"]
+
+
+def test_a_way_back_does_not_vouch_for_who_was_between() -> None:
+    """One outside may lead back to a registry in here, but not by a redirect of that one further inside."""
+    leads = {
+        "http://127.0.0.1:5000/x": "http://93.184.216.34/",
+        "http://93.184.216.34/": "http://127.0.0.1:5000/open?to=10.0.0.1",
+        "http://127.0.0.1:5000/open?to=10.0.0.1": "http://10.0.0.1/",
+    }
+    asked: list[str] = []
+
+    def handler(request: httpx.Request) -> httpx.Response:
+        asked.append(str(request.url))
+        return httpx.Response(302, headers={"location": leads[asked[-1]]})
+
+    with mocked(handler) as client:
+        assert kind(client.answer(Request("http://127.0.0.1:5000/x")).error) == "redirect"
+    assert asked == list(leads)
 
 
 # --- tokens ----------------------------------------------------------------------------------------------------------
@@ -491,7 +650,7 @@ def test_one_token_serves_a_repository() -> None:
 
 def test_expired_tokens_are_renewed_before_use() -> None:
     """A token ends when its time is over; without a time it lasts a minute."""
-    for expires_in, lasts in ((300, 300), (None, 60), ("soon", 60), (-1, 60)):
+    for expires_in, lasts in ((300, 300), (None, 60), ("soon", 60), (-1, 60), (True, 60), (10**9, 86_400)):
         tokens, sleeps = Tokens(expires_in=expires_in), Sleeps()
         with Client(transport=httpx.MockTransport(tokens), clock=sleeps.clock) as client:
             request = Request(f"{BASE}/v2/a/b/x", scope="repository:a/b:pull")
@@ -501,14 +660,57 @@ def test_expired_tokens_are_renewed_before_use() -> None:
                 assert len(tokens.asked) == count
 
 
+@pytest.mark.parametrize("issued_at", ["2000-01-01T00:00:00Z", "2100-01-01T00:00:00Z", "soon", None])
+def test_a_token_lasts_from_when_it_came(issued_at: str | None) -> None:
+    """Whatever `issued_at` says: clocks differ, and a token that ended early is renewed when it is refused."""
+    asked, sleeps = list[httpx.Request](), Sleeps()
+
+    def handler(request: httpx.Request) -> httpx.Response:
+        if request.url.path == "/token":
+            asked.append(request)
+            return httpx.Response(200, json={"token": "t", "expires_in": 100, "issued_at": issued_at})
+        return Tokens()(request) if request.url.path == "/v2/" else httpx.Response(200)
+
+    with Client(transport=httpx.MockTransport(handler), clock=sleeps.clock) as client:
+        for moment, count in ((0.0, 1), (99.0, 1), (101.0, 2)):
+            sleeps.time = moment
+            assert client.answer(Request(f"{BASE}/v2/a/b/x", scope="s")).error is None
+            assert len(asked) == count
+
+
+@pytest.mark.parametrize(
+    "document",
+    [
+        {"token": "t"},
+        {"access_token": "t"},
+        {"token": "t", "access_token": "t", "refresh_token": "r", "scope": "repository:a/b:pull"},
+        {"token": "", "access_token": "t"},
+        {"token": None, "access_token": "t"},
+    ],
+)
+def test_a_token_has_two_names(document: dict[str, str | None]) -> None:
+    """Distribution's and OAuth 2's; what else a token server gives is sent nowhere."""
+    seen: list[httpx.Request] = []
+
+    def handler(request: httpx.Request) -> httpx.Response:
+        seen.append(request)
+        if request.url.path == "/token":
+            return httpx.Response(200, json=document)
+        return Tokens()(request) if request.url.path == "/v2/" else httpx.Response(200)
+
+    with mocked(handler) as client:
+        assert client.answer(Request(f"{BASE}/v2/a/b/x", scope="s")).error is None
+    assert [request.headers.get("authorization") for request in seen] == [None, None, "Bearer t"]
+
+
 def test_a_revoked_token_is_renewed_once() -> None:
-    """A 401 leads to one new token for all that wait, and never to a loop."""
+    """A 401 leads to one new token and another try, and never to a loop."""
     tokens = Tokens()
     with mocked(tokens) as client:
         request = Request(f"{BASE}/v2/a/b/x", scope="repository:a/b:pull")
         assert client.answer(request).error is None
         tokens.valid = set()
-        assert [a.error for a in client.fetch([request] * 10)] == [None] * 10
+        assert client.answer(request).error is None
         assert len(tokens.asked) == 2
 
     refusing = Tokens()
@@ -520,6 +722,36 @@ def test_a_revoked_token_is_renewed_once() -> None:
     with mocked(handler) as client:
         assert kind(client.answer(Request(f"{BASE}/v2/a/b/x", scope="s")).error) == "unauthorized"
         assert client.requests <= 5
+
+
+def test_a_revoked_token_is_renewed_for_all_at_once() -> None:
+    """However many requests were refused with the same token, one asks for another."""
+    tokens, refused = Tokens(), 0
+
+    async def handler(request: httpx.Request) -> httpx.Response:
+        nonlocal refused
+        answer = tokens(request)
+        refused += request.headers.get("authorization") == "Bearer t1" and answer.status_code == 401
+        while answer.status_code == 401 and 0 < refused < 10:
+            await asyncio.sleep(0)
+        return answer
+
+    with Client(transport=httpx.MockTransport(handler)) as client:
+        request = Request(f"{BASE}/v2/a/b/x", scope="repository:a/b:pull")
+        assert client.answer(request).error is None
+        tokens.valid = set()
+        assert [answer.error for answer in client.fetch([request] * 10)] == [None] * 10
+    assert (refused, len(tokens.asked)) == (10, 2)
+
+
+def test_a_token_is_for_its_scope() -> None:
+    """Another repository has another token, and each is kept."""
+    tokens = Tokens()
+    with mocked(tokens) as client:
+        for name in "bcbc":
+            tokens.valid |= {f"t{number + 1}" for number in range(tokens.count)}
+            assert client.answer(Request(f"{BASE}/v2/a/{name}/x", scope=f"repository:a/{name}:pull")).error is None
+    assert [asked.url.params["scope"] for asked in tokens.asked] == ["repository:a/b:pull", "repository:a/c:pull"]
 
 
 def test_a_refusal_without_a_challenge_means_what_the_ping_said() -> None:
@@ -567,6 +799,7 @@ def test_password_goes_to_the_registrys_own_token_server() -> None:
         "https://[::]/token",
         "https://user:x@auth.r.example/token",
         "ftp://auth.r.example/token",
+        "https://xn--/token",
         "token",
         "",
     ],
@@ -584,6 +817,80 @@ def test_password_goes_nowhere_else(realm: str, credentials: Credentials) -> Non
         error = client.answer(Request(f"{BASE}/v2/a/b/x", scope="repository:a/b:pull")).error
     assert error is not None and "p4ssw0rd" not in str(error)
     assert set(hosts) == {"https://registry.r.example"}
+
+
+@pytest.mark.parametrize(
+    ("registry", "realm", "is_own"),
+    [
+        ("registry.r.example", "https://auth.r.example/token", True),
+        ("registry.r.example", "https://r.example/token", True),
+        ("r.example", "https://auth.r.example/token", True),
+        ("r.example:5000", "https://r.example:5001/token", True),
+        ("10.0.0.5:5000", "https://10.0.0.5:5000/token", True),
+        ("127.0.0.1:5000", "http://127.0.0.1:5001/token", True),
+        ("localhost:5000", "http://[::1]:5001/token", True),
+        ("127.0.0.1:5000", "https://evil.example/token", False),
+        ("localhost:5000", "https://evil.example/token", False),
+        ("r.example", "https://evil.example/token", False),
+        ("r.example", "https://evilr.example/token", False),
+        ("ghcr.io", "https://evil.io/token", False),
+        ("registry.co.uk", "https://evil.co.uk/token", False),
+        ("93.184.216.34", "https://93.184.216.34:8443/token", False),
+        ("93.184.216.34", "https://12.184.216.34/token", False),
+    ],
+)
+def test_whose_token_server_it_is(registry: str, realm: str, is_own: bool) -> None:
+    """Its own are its host and port, hosts of its domain, and loopback beside loopback; no suffix, no other address."""
+    tokens, asked = Tokens(realm), list[tuple[str, str | None]]()
+
+    def handler(request: httpx.Request) -> httpx.Response:
+        if request.url.path == "/token":
+            asked.append((str(request.url.copy_with(query=None)), request.headers.get("authorization")))
+        return tokens(request)
+
+    with mocked(handler, credentials={registry: SECRET}) as client:
+        error = client.answer(Request(f"{client.base_url(registry)}/v2/a/b/x", scope="s")).error
+    basic = "Basic " + base64.b64encode(b"user:p4ssw0rd").decode()
+    assert asked == ([(realm, basic)] if is_own else [])
+    assert kind(error) == (None if is_own else "unauthorized")
+
+
+@pytest.mark.parametrize(
+    "realm",
+    [
+        "http://auth.r.example/token",
+        "http://registry.r.example/token",
+        "https://169.254.169.254/token",
+        "https://[fe80::1]/token",
+        "https://10.0.0.1/token",
+        "https://[::ffff:10.0.0.1]/token",
+        "https://127.0.0.1/token",
+        "https://localhost/token",
+        "https://0.0.0.0/token",
+        "https://[::]/token",
+    ],
+)
+def test_nobody_is_sent_inside_for_a_token(realm: str) -> None:
+    """Without a password there is nothing to lose outside, but a registry gets no request to where it cannot reach."""
+    asked: list[str] = []
+
+    def handler(request: httpx.Request) -> httpx.Response:
+        asked.append(f"{request.url.scheme}://{request.url.host}")
+        return Tokens(realm)(request)
+
+    with mocked(handler) as client:
+        error = client.answer(Request(f"{BASE}/v2/a/b/x", scope="repository:a/b:pull")).error
+    assert kind(error) == "unauthorized" and "not safe: nothing was sent there" in str(error)
+    assert set(asked) == {BASE}
+
+
+def test_without_a_password_any_host_may_give_tokens() -> None:
+    """A realm on another host is how the protocol works; it sees who asks for what, and nothing else."""
+    tokens = Tokens("https://tokens.example/token")
+    with mocked(tokens, credentials={"other.example": SECRET}) as client:
+        assert client.answer(Request(f"{BASE}/v2/a/b/x", scope="repository:a/b:pull")).error is None
+    (asked,) = tokens.asked
+    assert asked.url.host == "tokens.example" and "authorization" not in asked.headers
 
 
 @pytest.mark.parametrize("credentials", [SECRET, IDENTITY])
@@ -614,6 +921,21 @@ def test_a_token_that_is_none(body: bytes) -> None:
         assert kind(client.answer(Request(f"{BASE}/v2/a/b/x", scope="s")).error) == "bad-response"
 
 
+@pytest.mark.parametrize("status", [400, 404, 405, 501])
+def test_a_token_server_that_is_not_there_is_no_missing_item(status: int) -> None:
+    """Its 404 is an error of the answer, and not the status of what the token was for."""
+
+    def handler(request: httpx.Request) -> httpx.Response:
+        return httpx.Response(status) if request.url.path == "/token" else Tokens()(request)
+
+    with mocked(handler) as client:
+        answer = client.answer(Request(f"{BASE}/v2/a/b/x", scope="s"))
+    assert answer.error is not None
+    assert (answer.status, answer.error.status) == (None, status)
+    assert "auth.r.example/token" in str(answer.error)
+    assert "repository, tag or digest" not in str(answer.error)
+
+
 def test_wrong_password_is_told() -> None:
     """The token server's 401 is about the password, and says so without showing it."""
 
@@ -640,6 +962,52 @@ def test_a_wrong_password_is_not_tried_for_every_item() -> None:
     with mocked(handler, credentials={"registry.r.example": SECRET}) as client:
         assert {kind(answer.error) for answer in client.fetch(items)} == {"unauthorized"}
     assert sorted(asked) == ["repository:a/b:pull", "repository:a/c:pull"]
+
+
+@pytest.mark.parametrize("status", [302, 400, 403])
+def test_a_token_that_is_not_for_everybody_is_asked_for_once(status: int) -> None:
+    """A token server that gives nobody one for a repository, as ghcr.io's with 403, is not asked for every item."""
+    asked: list[str] = []
+
+    def handler(request: httpx.Request) -> httpx.Response:
+        if request.url.path != "/token":
+            return Tokens()(request)
+        asked.append(request.url.params["scope"])
+        return httpx.Response(status)
+
+    items = [Request(f"{BASE}/v2/a/b/{n}", scope="repository:a/b:pull") for n in range(20)]
+    with mocked(handler) as client:
+        answers = list(client.fetch(items))
+    assert {kind(answer.error) for answer in answers} == {"denied" if status == 403 else "bad-response"}
+    assert len(asked) == 1
+
+
+def test_a_refusal_holds_on_to_nothing() -> None:
+    """One that is told for every item does not grow with each of them."""
+
+    def handler(request: httpx.Request) -> httpx.Response:
+        return httpx.Response(401) if request.url.path == "/token" else Tokens()(request)
+
+    with mocked(handler, credentials={"registry.r.example": SECRET}) as client:
+        answers = list(client.fetch(Request(f"{BASE}/v2/a/b/{n}", scope="repository:a/b:pull") for n in range(200)))
+    assert len(answers) == 200
+    assert all(answer.error and len(extract_tb(answer.error.__traceback__)) < 50 for answer in answers)
+
+
+def test_a_token_server_in_trouble_is_tried_a_few_times() -> None:
+    """One that is down ends the item after its own tries: these are not made again for each try of the item."""
+    asked: list[str] = []
+
+    def handler(request: httpx.Request) -> httpx.Response:
+        if request.url.path != "/token":
+            return Tokens()(request)
+        asked.append(request.url.path)
+        return httpx.Response(503)
+
+    with mocked(handler) as client:
+        error = client.answer(Request(f"{BASE}/v2/a/b/x", scope="s")).error
+    assert (kind(error), len(asked)) == ("server-error", 4)
+    assert error and error.is_temporary
 
 
 def test_scope_and_service_are_texts_of_a_query() -> None:
@@ -921,6 +1289,15 @@ def test_a_login_in_trouble_is_tried_a_few_times() -> None:
     assert error and error.is_temporary
 
 
+def test_a_login_that_a_limit_leaves_to_a_later_run() -> None:
+    """What a limit stops at the login is left to a later run, as it is anywhere else."""
+    hub = Hub()
+    with mocked(hub, credentials={"registry.r.example": SECRET}, limits=Limits(requests=0)) as client:
+        error = client.answer(LOGIN).error
+    assert isinstance(error, Postponed) and error.kind == "request-limit"
+    assert hub.posted == []
+
+
 def test_a_secret_may_be_the_token() -> None:
     """It is sent as it is; one that cannot be a token is not sent, and not shown."""
     request = Request(f"{BASE}/tags", login=Login(username="user"))
@@ -974,7 +1351,13 @@ def test_a_dead_registry_is_pinged_once(sleeps: Sleeps) -> None:
 
 
 @pytest.mark.parametrize(
-    "realm", ["http://registry.r.example:81/token", "http://127.0.0.1:5001/token", "http://10.0.0.1/token"]
+    "realm",
+    [
+        "http://registry.r.example:81/token",
+        "http://auth.r.example/token",
+        "http://127.0.0.1:5001/token",
+        "http://10.0.0.1/token",
+    ],
 )
 def test_a_token_server_in_the_clear(realm: str) -> None:
     """Where the registry itself is in the clear, so may be one on the same host; no other, and none after TLS."""
@@ -995,6 +1378,7 @@ def test_secrets_are_not_shown() -> None:
     """Neither repr nor redacted URLs hold a secret."""
     assert not any("p4ssw0rd" in repr(credentials) for credentials in (SECRET, IDENTITY, TOKEN))
     assert redacted("https://user:pw@h.example/a?token=x#y") == "https://h.example/a"
+    assert redacted("https://user:p@w@h.example/a@b") == "https://h.example/a@b"
 
 
 # --- headers and pages -----------------------------------------------------------------------------------------------
@@ -1014,6 +1398,8 @@ def test_challenges_are_parsed_as_rfc_9110_has_them() -> None:
         "negotiate": {},
     }
     assert parse_challenges(["BASIC realm=x , bearer realm=y"]) == {"basic": {"realm": "x"}, "bearer": {"realm": "y"}}
+    twice = ['Bearer realm="a"', 'Bearer realm="b",service=x, Basic']
+    assert parse_challenges(twice) == {"bearer": {"realm": "a"}, "basic": {}}
     assert parse_challenges([]) == {}
 
 
@@ -1032,6 +1418,9 @@ def test_any_header_is_survived(value: str) -> None:
         ("<a,b>; rel=next", "a,b"),
         ('<p>; rel="prev", <n>; title="x; y"; rel="last next"', "n"),
         ('<p>; rel="prev"', None),
+        ("<p>", None),
+        ('<p>; title="next"', None),
+        ('<p>; rel="nextish"', None),
         ("", None),
     ],
 )
@@ -1063,11 +1452,33 @@ def test_pages_are_asked_for_as_the_first_one(server: Faulty) -> None:
 
 def test_pages_never_leave_the_server_or_turn_in_circles(client: Client, server: Faulty, other: Faulty) -> None:
     """Another port, another scheme, a loop: the page is kept and the error says why there are no more."""
-    for link in (f"{other.url}/t", f"https://{server.registry}/t", "http://[bad/", "/t"):
+    named = f"http://user:p4ssw0rd@{server.registry}/u"
+    links = [
+        f"{other.url}/t",
+        f"https://{server.registry}/t",
+        f"http://localhost:{server.port}/t",
+        "http://[bad/",
+        "/t",
+    ]
+    for link in (*links, named):
         server.on("/t", reply(200, b"1", link=f'<{link}>; rel="next"'))
         pages = list(client.pages(Request(f"{server.url}/t")))
         assert [(page.body, kind(page.error)) for page in pages] == [(b"1", "bad-response")]
-    assert other.seen == []
+    assert other.seen == [] and {seen.path for seen in server.seen} == {"/t"}
+
+
+def test_pages_go_on_where_the_first_was_asked_for(client: Client, server: Faulty, other: Faulty) -> None:
+    """A link counts from what was asked for: whom a page was taken from by redirect does not get to name the next."""
+    server.on("/t", reply(307, location=f"{other.url}/elsewhere/t"))
+    other.on("/elsewhere/t", reply(200, b"1", link='</t?last=1>; rel="next"'))
+    server.on("/t?last=1", reply(200, b"2"))
+    assert [(page.body, page.error) for page in client.pages(Request(f"{server.url}/t"))] == [
+        (b"1", None),
+        (b"2", None),
+    ]
+    other.on("/elsewhere/t", reply(200, b"1", link=f'<{other.url}/t?last=1>; rel="next"'))
+    assert [kind(page.error) for page in client.pages(Request(f"{server.url}/t"))] == ["bad-response"]
+    assert {seen.path for seen in other.seen} == {"/elsewhere/t"}
 
 
 def test_pages_are_counted() -> None:

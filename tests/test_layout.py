@@ -170,15 +170,16 @@ def test_sizes_are_verified(tmp_path: Path) -> None:
 
 def test_a_document_that_is_none_is_a_failure(tmp_path: Path) -> None:
     """Verified bytes that say nothing sensible, and digests that cannot be verified."""
+    unknown = "blake3:" + "a" * 64
     broken = Document(OCI_MANIFEST, b"{" * 100_000)
     wrong = document(OCI_MANIFEST, {"mediaType": OCI_INDEX, "manifests": []})
-    other = {"mediaType": OCI_MANIFEST, "digest": "blake3:abc", "size": 1, "annotations": {REF_NAME: f"{APP}:b3"}}
+    other = {"mediaType": OCI_MANIFEST, "digest": unknown, "size": 1, "annotations": {REF_NAME: f"{APP}:b3"}}
     entries = [pointer(broken, f"{APP}:broken"), pointer(wrong, f"{APP}:wrong"), other]
     records = collected(saved(tmp_path, layout(entries, [broken, wrong])))
     assert failures(records) == {
         f"{APP}@{broken.digest}": "bad-document",
         f"{APP}@{wrong.digest}": "bad-document",
-        f"{APP}@blake3:abc": "unverifiable",
+        f"{APP}@{unknown}": "unverifiable",
     }
 
 

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 from made import REPOSITORY, commit, config, day, defined, definition, digest, image, index, seen
 
+from imglab import queries
 from imglab.journal import Journal
 from imglab.records import Config, History, IndexEntry, Layer, Listing, Manifest, Record
 from imglab.store import CHECKS, Store
@@ -176,7 +177,11 @@ def steps(store: Store) -> list[tuple[object, ...]]:
     ("lines", "sizes", "source", "expected"),
     [
         ([("ADD x", False), ("CMD y", True), ("RUN z", False)], [3, 4], "stated", ["ADD x", "RUN z"]),
+        ([("ADD x", False), ("RUN z", False)], [3, 3], "stated", ["ADD x", "RUN z"]),
         ([("ADD x", False), ("RUN z", False)], [3], None, [None]),
+        ([("ADD x", False)], [3, 4], None, [None, None]),
+        ([("ADD x", False), ("CMD y", False), ("RUN z", False)], [3, 4], None, [None, None]),
+        ([("ADD x", False), ("CMD y", False), ("RUN z", True)], [3, 4, 5], None, [None, None, None]),
         ([("ADD x", None), ("CMD y", None), ("RUN z", None)], [3, 4], "instruction", ["ADD x", "RUN z"]),
         ([("ADD x", None), ("WORKDIR y", None), ("RUN z", None)], [3, 4], "instruction", ["ADD x", "RUN z"]),
         (
@@ -202,6 +207,24 @@ def test_steps_are_aligned_with_layers_only_where_counts_agree(
     assert store.sql("select step_source from image").rows() == [(source,)]
     labels = [f"label of {label}" if label else None for label in expected]
     assert steps(store) == [(at, sizes[at], labels[at]) for at in range(len(sizes))]
+
+
+@pytest.mark.parametrize(
+    ("count", "source", "labels"),
+    [(None, "stated", ["ADD x", "RUN z"]), (2, "stated", ["ADD x", "RUN z"]), (1, None, None), (3, None, None)],
+)
+def test_a_config_of_another_number_of_layers_is_not_that_of_these(
+    tmp_path: Path, count: int | None, source: str | None, labels: list[str] | None
+) -> None:
+    """Where `diff_ids` are more or fewer than the layers of the manifest, steps that would fit are not believed."""
+    lines: list[tuple[str, bool | None]] = [("ADD x", False), ("CMD y", True), ("RUN z", False)]
+    row, *history = config("a1", lines)
+    assert isinstance(row, Config)
+    diff_ids = None if count is None else [digest(f"d{number}") for number in range(count)]
+    store = store_of(tmp_path, [*image("a1", [3, 4]), dataclasses.replace(row, diff_ids=diff_ids), *history])
+    assert store.sql("select step_source from image").rows() == [(source,)]
+    expected = [f"label of {label}" for label in labels] if labels else [None, None]
+    assert steps(store) == [(0, 3, expected[0]), (1, 4, expected[1])]
 
 
 def test_a_condition_that_was_not_met_makes_no_layer(tmp_path: Path) -> None:
@@ -241,6 +264,43 @@ def test_an_index_gives_each_platform_its_image(tmp_path: Path) -> None:
     ]
 
 
+def test_what_is_no_image_is_not_counted(tmp_path: Path) -> None:
+    """Attestations and artifacts, by what an index says of them or by what they are; an unknown platform alone too."""
+    entries = [
+        IndexEntry(digest("e1"), 0, digest("a1"), None, 10, "linux", "amd64"),
+        IndexEntry(digest("e1"), 1, digest("a2"), None, 10, "linux", "amd64", attests_digest=digest("a1")),
+        IndexEntry(digest("e1"), 2, digest("a3"), None, 10, "linux", "arm64", artifact_type="x/y"),
+        IndexEntry(digest("e1"), 3, digest("a4"), None, 10, "unknown", "unknown"),
+        IndexEntry(digest("e1"), 4, digest("a5"), None, 10),
+        IndexEntry(digest("e1"), 5, digest("a6"), None, 10, "linux", "arm64"),
+        IndexEntry(digest("e1"), 6, digest("a7"), None, 10, "linux", "arm64"),
+        IndexEntry(digest("e1"), 7, digest("a8"), None, 10, "linux", "s390x"),
+    ]
+    described = [*image("a1", [3]), *image("a6", [4], kind="attestation"), *image("a7", [5], kind="artifact")]
+    index_row = Manifest(digest("e1"), None, "index")
+    store = store_of(tmp_path, [index_row, *entries, *described, seen("a", "e1", day(1))])
+    frame = store.sql("select manifest_digest, platform, compressed_bytes from tag_image order by position")
+    assert frame.rows() == [(digest("a1"), "linux/amd64", 3), (digest("a8"), "linux/s390x", None)]
+    assert store.sql("select manifest_digest from image").rows() == [(digest("a1"),)]
+
+
+def test_the_first_of_a_platform_is_the_image(tmp_path: Path) -> None:
+    """An index may name an image twice, and two images for one platform: clients take the first, and so do answers."""
+    children = [("a1", "linux/amd64"), ("a2", "linux/amd64"), ("a3", "linux/arm64"), ("a1", "linux/arm64")]
+    images = [*image("a1", [3, 4]), *image("a2", [5]), *image("a3", [6])]
+    store = store_of(tmp_path, [*index("e1", children), *images, seen("a", "e1", day(1))])
+    frame = store.sql("select position, manifest_digest, platform from tag_image order by position")
+    assert frame.rows() == [
+        (0, digest("a1"), "linux/amd64"),
+        (1, digest("a2"), "linux/amd64"),
+        (2, digest("a3"), "linux/arm64"),
+    ]
+    of_tag = {"repository": REPOSITORY, "tag": "a"}
+    for question in (queries.layers, queries.layer_growth):
+        assert question(store, **of_tag, platform="linux/amd64")["compressed_bytes"].to_list() == [3, 4]
+    assert queries.tags(store)["compressed_bytes"].to_list() == [7]
+
+
 @pytest.mark.parametrize(
     ("raw", "platform"),
     [
@@ -254,6 +314,7 @@ def test_an_index_gives_each_platform_its_image(tmp_path: Path) -> None:
         (("linux", "armhf", None), "linux/arm/v7"),
         (("linux", "armel", None), "linux/arm/v6"),
         (("linux", "i386", None), "linux/386"),
+        (("linux", "i386", "v1"), "linux/386"),
         (("Linux", "S390X", ""), "linux/s390x"),
         (("macos", "arm64", None), "darwin/arm64"),
     ],

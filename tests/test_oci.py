@@ -45,6 +45,7 @@ INDEX: dict[str, Any] = {
         ),
     ],
 }
+ABOUT = {"vnd.docker.reference.digest": A}
 IMAGE: dict[str, Any] = {
     "schemaVersion": 2,
     "mediaType": oci.OCI_MANIFEST,
@@ -75,6 +76,9 @@ CONFIG: dict[str, Any] = {
         ("grafana/grafana", "docker.io/grafana/grafana"),
         ("index.docker.io/python", "docker.io/library/python"),
         ("registry-1.docker.io/library/python", "docker.io/library/python"),
+        ("registry.hub.docker.com/library/python", "docker.io/library/python"),
+        ("docker.io/grafana/grafana", "docker.io/grafana/grafana"),
+        ("ghcr.io/python", "ghcr.io/python"),
         ("GHCR.io/owner/name", "ghcr.io/owner/name"),
         ("localhost/x", "localhost/x"),
         ("localhost:5000/team/app:x", "localhost:5000/team/app:x"),
@@ -83,6 +87,8 @@ CONFIG: dict[str, Any] = {
         (f"python@{A}", f"docker.io/library/python@{A}"),
         (f"python:3@{A}", f"docker.io/library/python:3@{A}"),
         ("quay.io/a__b/c--d/e.f_g", "quay.io/a__b/c--d/e.f_g"),
+        ("quay.io/a/b:_" + "x" * 127, "quay.io/a/b:_" + "x" * 127),
+        ("ghcr.io/" + "a" * 247, "ghcr.io/" + "a" * 247),
     ],
 )
 def test_reference_is_canonical(text: str, canonical: str) -> None:
@@ -105,11 +111,13 @@ def test_reference_is_canonical(text: str, canonical: str) -> None:
         ("a..b/", "no host name"),
         ("python:", "no tag"),
         ("python:-x", "no tag"),
+        ("python:.x", "no tag"),
+        ("python:..", "no tag"),
         ("python:" + "x" * 129, "no tag"),
         ("py thon", "blanks"),
         ("python\n", "blanks"),
         ("https://ghcr.io/a/b", "URL"),
-        ("ghcr.io/" + "a" * 250, "longer than 255"),
+        ("ghcr.io/" + "a" * 248, "longer than 255"),
         ("a" * 3000, "too long"),
         ("python@sha256:abc", "64 lower-case"),
         ("python@sha256:" + "A" * 64, "64 lower-case"),
@@ -118,6 +126,10 @@ def test_reference_is_canonical(text: str, canonical: str) -> None:
         ("localhost:99999/x", "port"),
         ("-bad-.io/x", "no host name"),
         ("a_b/c_/d", "joined by"),
+        ("quay.io/a..b", "joined by"),
+        ("quay.io/a___b", "joined by"),
+        ("quay.io/a._b", "joined by"),
+        ("quay.io/../x", "joined by"),
     ],
 )
 def test_what_is_no_reference_says_why(text: str, reason: str) -> None:
@@ -170,8 +182,10 @@ def test_digests() -> None:
     body = b"{}"
     assert oci.digest_of(body) == "sha256:" + hashlib.sha256(body).hexdigest()
     assert oci.digest_of(body, "sha512") == "sha512:" + hashlib.sha512(body).hexdigest()
-    assert check_digest("blake3:abc") == "blake3:abc"
-    assert oci.is_verifiable(A) and not oci.is_verifiable("blake3:abc")
+    blake3 = "blake3:" + "c" * 64
+    for text in (A, "sha512:" + "b" * 128, blake3, "md5:abc", "multihash+base58:QmRZxt2b", "sha256+b64u:LCa0_a-j="):
+        assert check_digest(text) == text
+    assert oci.is_verifiable(A) and not oci.is_verifiable(blake3)
     for text in (
         "sha256:" + "a" * 63,
         "sha256:" + "A" * 64,
@@ -179,6 +193,13 @@ def test_digests() -> None:
         "x",
         ":",
         "a:b/c",
+        "a:..",
+        "a:" + "b" * 511,
+        "blake3:abc",
+        "blake3:" + "C" * 64,
+        "sha512:" + "a" * 127 + "A",
+        "a..b:c",
+        "+a:c",
         "SHA256:" + "a" * 64,
     ):
         with pytest.raises(InvalidReference):
@@ -258,6 +279,40 @@ def test_index_in_its_poorest_forms() -> None:
     assert len(document.records) == 5
 
 
+def test_all_that_tells_platforms_apart_is_kept() -> None:
+    """Five parts, as they were written: normalising is for those who compare."""
+    platform = {"os": "windows", "architecture": "x86_64", "variant": "v1", "os.version": "10.0.20348.1"}
+    platform |= {"os.features": ["win32k"], "features": ["sse4"]}
+    document = parse_manifest(encoded({"manifests": [descriptor(A, platform=platform)]}), digest=D, media_type=None)
+    row = document.records[1]
+    assert isinstance(row, IndexEntry)
+    assert (row.os, row.architecture, row.variant) == ("windows", "x86_64", "v1")
+    assert (row.os_version, row.os_features, row.features) == ("10.0.20348.1", ["win32k"], ["sse4"])
+    typed = [descriptor(A, 1, oci.OCI_MANIFEST, platform=platform)]
+    children = parse_manifest(encoded({"manifests": typed}), digest=D, media_type=None).children
+    assert [child.platform for child in children] == [Platform("windows", "amd64", "", "10.0.20348.1")]
+
+
+@pytest.mark.parametrize(
+    ("entry", "attests"),
+    [
+        ({"annotations": {"vnd.docker.reference.type": "attestation-manifest", **ABOUT}}, A),
+        ({"artifactType": "application/vnd.docker.attestation.manifest.v1+json", "annotations": ABOUT}, A),
+        ({"annotations": {"vnd.docker.reference.type": "other", **ABOUT}}, None),
+        ({"artifactType": "application/vnd.example", "annotations": ABOUT}, None),
+        ({"annotations": ABOUT}, None),
+        ({"annotations": {"vnd.docker.reference.type": "attestation-manifest"}}, None),
+        ({"annotations": {"vnd.docker.reference.type": ["attestation-manifest"], "x": 1, "y": None, **ABOUT}}, None),
+    ],
+)
+def test_who_attests_says_so(entry: dict[str, Any], attests: str | None) -> None:
+    """By its type as an annotation or an artifact; other annotations, text or not, mean nothing here."""
+    body = encoded({"manifests": [{**descriptor(B, 1, oci.OCI_MANIFEST), **entry}]})
+    document = parse_manifest(body, digest=D, media_type=None)
+    assert [row.attests_digest for row in document.records if isinstance(row, IndexEntry)] == [attests]
+    assert [child.attests_digest for child in document.children] == [attests]
+
+
 def test_image() -> None:
     """An image has its layers by position, repeats counted, and its config to fetch."""
     document = parse_manifest(encoded(IMAGE), digest=D, media_type=oci.OCI_MANIFEST)
@@ -281,6 +336,7 @@ def test_docker_image_with_foreign_and_zstd_layers() -> None:
     document = parse_manifest(body, digest=D, media_type=oci.DOCKER_MANIFEST)
     found = [layer for layer in document.records if isinstance(layer, Layer)]
     assert [layer.is_foreign for layer in found] == [True, True, False, False]
+    assert [layer.compressed_bytes for layer in found] == [1, 2, 3, 4]
     assert found[0].foreign_urls == ["https://x.example/a"]
     assert found[3].media_type == "application/x-new"
 
@@ -294,6 +350,8 @@ def test_docker_image_with_foreign_and_zstd_layers() -> None:
         ({"config": descriptor(C, 2, "application/vnd.cncf.helm.config.v1+json")}, "artifact"),
         ({"config": descriptor(C, 2, None)}, "artifact"),
         ({"config": None}, "artifact"),
+        ({"config": descriptor(C, 2, "application/vnd.oci.empty.v1+json")}, "artifact"),
+        ({"artifactType": "application/vnd.example"}, "artifact"),
         ({"layers": [descriptor(A, 1, "application/vnd.dev.cosign.simplesigning.v1+json")]}, "artifact"),
         ({"layers": [descriptor(A, 1, "application/vnd.dsse.envelope.v1+json")]}, "artifact"),
         ({"layers": [descriptor(A, 1, "text/spdx+json")]}, "artifact"),
@@ -306,6 +364,30 @@ def test_what_is_not_an_image_has_no_config_to_read(changes: dict[str, Any], kin
     row = document.records[0]
     assert isinstance(row, Manifest)
     assert (document.kind, row.kind, row.subject_digest, document.config) == (kind, kind, B, None)
+
+
+@pytest.mark.parametrize(
+    "types",
+    [
+        [],
+        [None],
+        ["application/vnd.oci.image.layer.v1.tar"],
+        ["application/vnd.oci.image.layer.v1.tar+zstd"],
+        ["application/vnd.docker.image.rootfs.diff.tar.gzip"],
+        ["application/vnd.docker.image.rootfs.diff.tar.zstd"],
+        ["application/vnd.docker.image.rootfs.foreign.diff.tar.gzip"],
+        ["application/vnd.oci.image.layer.nondistributable.v1.tar+gzip"],
+        ["application/vnd.in-toto+json", "application/vnd.oci.image.layer.v1.tar"],
+        ["application/x-new", "application/vnd.docker.image.rootfs.diff.tar"],
+    ],
+)
+def test_layers_of_files_make_an_image(types: list[str | None]) -> None:
+    """However they are packed, and whatever lies beside them; an image may have no layer at all."""
+    layers = [descriptor(A, number + 1, media_type) for number, media_type in enumerate(types)]
+    document = parse_manifest(encoded({**IMAGE, "layers": layers}), digest=D, media_type=oci.OCI_MANIFEST)
+    assert (document.kind, document.config) == ("image", Child(C, OCI_CONFIG, 30))
+    found = [(layer.media_type, layer.compressed_bytes) for layer in document.records if isinstance(layer, Layer)]
+    assert found == [(media_type, number + 1) for number, media_type in enumerate(types)]
 
 
 def schema1() -> dict[str, Any]:
@@ -383,7 +465,19 @@ def test_digest_of_signed_schema1_is_that_of_the_payload() -> None:
     ("body", "media_type", "place"),
     [
         (encoded({**IMAGE, "manifests": []}), None, "manifests"),
-        (encoded({"mediaType": oci.OCI_INDEX, "layers": []}), None, "layers"),
+        *((encoded({"manifests": [], key: []}), None, "manifests") for key in ("config", "layers", "fsLayers")),
+        *(
+            (encoded({"mediaType": oci.OCI_INDEX, key: []}), None, "is that of an index")
+            for key in ("config", "layers", "fsLayers")
+        ),
+        *(
+            (encoded({"manifests": []}), media_type, "must not stand in a document of the type")
+            for media_type in (oci.OCI_MANIFEST, f"{oci.DOCKER_MANIFEST};x=y", oci.SCHEMA1, oci.SCHEMA1_SIGNED)
+        ),
+        (encoded({"mediaType": oci.OCI_MANIFEST, "manifests": []}), None, "must not stand in a document of the type"),
+        (encoded({**IMAGE, "mediaType": None}), oci.DOCKER_LIST, "is that of an index"),
+        (encoded(IMAGE), f"{oci.DOCKER_MANIFEST}; charset=utf-8", "mediaType"),
+        (encoded(IMAGE), oci.DOCKER_MANIFEST.upper(), "mediaType"),
         (encoded({**INDEX, "mediaType": oci.OCI_MANIFEST}), oci.OCI_INDEX, "mediaType"),
         (encoded({"manifests": [descriptor(A, -1)]}), None, "size"),
         (encoded({"manifests": [descriptor(A, 1.5)]}), None, "size"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import io
 import json
 from datetime import UTC, datetime
@@ -41,6 +42,14 @@ def test_csv_holds_every_digit_and_no_formula() -> None:
     assert frame["digest"].to_list() == [DIGEST, None, DIGEST]
     assert frame["compressed_bytes"].to_list() == [274601627, None, 1]
     assert frame["list"].to_list() == ['["a", "b"]', None, "[]"]
+
+
+@pytest.mark.parametrize("mark", list("=+-@\t\r\n"))
+def test_csv_begins_no_cell_as_a_formula(mark: str) -> None:
+    """Neither the column of a text nor an answer's own choice of names matters; numbers stay numbers."""
+    frame = pl.DataFrame({"text": [f"{mark}1+1", f"a{mark}1"], "number": [-1, 2]})
+    cells = list(csv.reader(io.StringIO(output.text(frame, "csv"), newline="")))
+    assert cells == [["text", "number"], [f"'{mark}1+1", "-1"], [f"a{mark}1", "2"]]
 
 
 def test_json_holds_times_in_utc_and_lists() -> None:

@@ -99,6 +99,21 @@ def test_whom_one_is_told_to_wait_all_wait(status: int, value: str) -> None:
     assert sum(at == 0 for at, _, url in server.asked if "other" in url) == 8
 
 
+@pytest.mark.parametrize(("asked", "jitter", "slept"), [(10.0, 0.0, 10.0), (10.0, 1.0, 10.5), (2.0, 0.5, 2.1)])
+def test_those_that_waited_come_back_one_after_another(asked: float, jitter: float, slept: float) -> None:
+    """After a wait the next request leaves up to a tenth of it later, and up to half a second, as chance has it."""
+    timeline = Timeline()
+    one = Pace("r.example", Limits(), 4, Clock(timeline.sleep, timeline.seconds, lambda: NOON, lambda: jitter))
+
+    async def course() -> float:
+        async with one.turn(is_pull=False) as turn:
+            one.heard(429, {"retry-after": f"{asked:.0f}"}, b"", turn=turn, is_pull=False)
+        async with one.turn(is_pull=False):
+            return timeline.time
+
+    assert asyncio.run(course()) == slept
+
+
 def test_a_storm_of_429_is_sat_out() -> None:
     """A server that takes ten requests in ten seconds is asked in its rhythm: all is answered, little refused."""
     taken: Counter[int] = Counter()

@@ -174,3 +174,19 @@ def test_repositories_are_written_as_people_write_them(store: Store) -> None:
         queries.tags(store, repository="Python")
     with pytest.raises(InvalidReference, match="leave out the tag"):
         queries.tags(store, repository="python:latest")
+
+
+@pytest.mark.parametrize(
+    "text", ["x' or 'a' = 'a", "'; drop table image; --", '" or 1 = 1 --', "$repository", "?", "%"]
+)
+def test_what_is_asked_about_is_never_sql(store: Store, text: str) -> None:
+    """Names, tags and platforms are compared with what is there, whatever they hold."""
+    answers = [
+        *(question(store, repository=REPOSITORY, tag=text) for question in (queries.tag_history, queries.tags)),
+        queries.size_over_time(store, repository=REPOSITORY, tag="latest", platform=text),
+        store.query(
+            "size_over_time", {**dict.fromkeys(("platform", "since", "until")), "repository": text, "tag": text}
+        ),
+    ]
+    assert [answer.height for answer in answers] == [0, 0, 0, 0]
+    assert queries.tags(store)["tag"].to_list() == ["latest"]

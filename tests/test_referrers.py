@@ -244,8 +244,11 @@ def test_pages_of_lists() -> None:
     (child,) = parse_referrers(json.dumps({"manifests": entries}).encode(), source="x", media_type=oci.OCI_INDEX)
     assert (child.digest, child.size) == (digest, 3)
     assert not parse_referrers(b'{"manifests": []}', source="x", media_type=oci.OCI_INDEX)
-    with pytest.raises(ParseError):
-        parse_referrers(b'{"manifests": 1}', source="x", media_type=oci.OCI_INDEX)
+    image = b'{"config": {"digest": "sha256:' + b"a" * 64 + b'"}, "layers": []}'
+    others = ((b'{"manifests": 1}', oci.OCI_INDEX), (image, oci.OCI_INDEX), (image, None), (b"{}", None))
+    for body, media_type in others:
+        with pytest.raises(ParseError):
+            parse_referrers(body, source="x", media_type=media_type)
 
 
 # --- tags ------------------------------------------------------------------------------------------------------------
@@ -267,6 +270,19 @@ def test_tags_that_point_at_lists(digest: str, tag: str) -> None:
     assert oci.is_tag(tag)
 
 
+def test_a_tag_that_should_point_at_a_list_and_does_not(made: Made) -> None:
+    """What stands there in its place, an image or nothing that can be read, is told as it is and refers to nothing."""
+    image, other = made.image("amd64"), made.image("arm64")
+    made.index([image, other], "1.0")
+    made.image("s390x", fallback_tag(image["digest"]))
+    made.put([1], oci.OCI_INDEX, fallback_tag(other["digest"]))
+    records = snapshot(made, ":1.0")
+    assert artifacts(records) == {}
+    assert sorted(row.architecture for row in of(Config, records)) == ["amd64", "arm64", "s390x"]
+    lost = made.tags[fallback_tag(other["digest"])]
+    assert [(row.kind, row.locator) for row in of(Failure, records)] == [("bad-document", f"{made.repository}@{lost}")]
+
+
 PAGE_FOR_PEOPLE = reply(200, b"<html>", content_type="text/html")
 
 
@@ -283,6 +299,7 @@ def test_without_lists_a_tag_points_at_one(made: Made, answer: Behaviour) -> Non
     assert artifacts(records) == {signature["digest"]: (SIGNATURE, index["digest"])}
     assert set(made.asked("referrers")) == {index["digest"]}
     tried = made.asked("manifests", "HEAD")
+    assert made.asked("manifests").count(fallback_tag(one["digest"])) == 0
     assert sorted(set(tried)) == sorted(["1.0", *(fallback_tag(item["digest"]) for item in (index, one, two))])
     assert {row.tag: row.digest for row in of(TagObservation, records)} == made.tags
     assert of(Failure, records) == [] and len(of(Config, records)) == 2

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
@@ -61,6 +62,7 @@ class Registry:
         self.tags: dict[str, dict[str, str]] = {}
         self.documents: dict[str, tuple[str, bytes]] = {}
         self.asked: list[tuple[str, str]] = []
+        self.requests: list[httpx.Request] = []
         self.override: dict[tuple[str, str], Callable[[httpx.Request], httpx.Response]] = {}
 
     def add(self, document: object, media_type: str) -> dict[str, Any]:
@@ -91,6 +93,7 @@ class Registry:
     def __call__(self, request: httpx.Request) -> httpx.Response:
         path = request.url.path
         self.asked.append((request.method, path))
+        self.requests.append(request)
         special = self.override.get((request.method, path))
         if special:
             return special(request)
@@ -167,6 +170,34 @@ def test_whole_repository(registry: Registry) -> None:
     assert {blob.digest: blob.body for blob in of(Blob, records)} == {d: b for d, (_, b) in registry.documents.items()}
     assert set(registry.fetched().values()) == {1}
     assert (counts.tags, counts.documents, counts.failures, counts.repositories) == (5, 7, 0, 1)
+
+
+def test_every_type_of_manifest_is_asked_for(registry: Registry) -> None:
+    """Of tags and of documents, by HEAD and by GET: `*/*` may give schema 1, or one platform of an index."""
+    registry.override["HEAD", "/v2/team/app/manifests/old"] = lambda request: httpx.Response(405)
+    snapshot(registry, "r.example/team/app:old", "r.example/team/app:latest")
+    asked = [request for request in registry.requests if "/manifests/" in request.url.path]
+    assert Counter(request.method for request in asked) == {"HEAD": 2, "GET": 1 + 3}
+    accepted = {frozenset(request.headers.get("accept", "").split(", ")) for request in asked}
+    assert accepted == {
+        frozenset(
+            {
+                "application/vnd.oci.image.index.v1+json",
+                "application/vnd.oci.image.manifest.v1+json",
+                "application/vnd.docker.distribution.manifest.list.v2+json",
+                "application/vnd.docker.distribution.manifest.v2+json",
+                "application/vnd.docker.distribution.manifest.v1+prettyjws",
+                "application/vnd.docker.distribution.manifest.v1+json",
+            }
+        )
+    }
+
+
+def test_pages_have_a_length_that_every_registry_takes(registry: Registry) -> None:
+    """ECR refuses more than a thousand tags at a time; a page with fewer is the last one only if no link leads on."""
+    snapshot(registry, "r.example/team/app:none*")
+    asked = [request.url.query for request in registry.requests if request.url.path.endswith("/tags/list")]
+    assert asked == [b"n=1000", b"n=2&last=1.1", b"n=2&last=latest"]
 
 
 def test_second_snapshot_costs_one_request_per_tag(registry: Registry) -> None:
@@ -301,16 +332,18 @@ def test_digest_targets_are_fetched_without_a_tag(registry: Registry) -> None:
 
 def test_nested_indexes_and_odd_children(registry: Registry) -> None:
     """Indexes within indexes are followed; children of unknown types and algorithms are not fetched."""
-    inner = registry.index(registry.image("arm"))
+    inner, unknown = registry.index(registry.image("arm")), "blake3:" + "a" * 64
     entries = [
         {"mediaType": oci.OCI_INDEX, "digest": inner, "size": len(registry.documents[inner][1])},
         {"mediaType": "application/vnd.example", "digest": "sha256:" + "2" * 64, "size": 1},
-        {"mediaType": oci.OCI_MANIFEST, "digest": "blake3:abc", "size": 1},
+        {"mediaType": oci.OCI_MANIFEST, "digest": unknown, "size": 1},
     ]
     registry.tag("n", registry.index(*entries))
     records = snapshot(registry, "r.example/team/app:n")
     assert [config.architecture for config in of(Config, records)] == ["arm"]
-    assert failures(records) == [("unverifiable", "r.example/team/app@blake3:abc")]
+    assert failures(records) == [("unverifiable", f"r.example/team/app@{unknown}")]
+    assert unknown in [entry.manifest_digest for entry in of(IndexEntry, records)]
+    assert registry.fetched()[unknown] == registry.fetched()["sha256:" + "2" * 64] == 0
 
 
 def test_indexes_end_somewhere(registry: Registry) -> None:
@@ -337,6 +370,19 @@ def test_absent_and_vanished_tags(registry: Registry) -> None:
     assert len(of(Config, records)) == 3
 
 
+def test_a_missing_token_server_makes_no_tag_vanish(registry: Registry) -> None:
+    """Tags of a complete listing are there, though no token can be had any more by the time that they are asked for."""
+    header = 'Bearer realm="https://r.example/token",service="r"'
+    refused = httpx.Response(401, headers={"www-authenticate": header})
+    registry.override["GET", "/token"] = lambda request: httpx.Response(404)
+    for name in registry.tags["team/app"]:
+        registry.override["HEAD", f"/v2/team/app/manifests/{name}"] = lambda request: refused
+    records = snapshot(registry, "r.example/team/app")
+    assert [tag.tag for tag in of(TagObservation, records) if tag.is_absent] == []
+    assert len(of(TagObservation, records)) == len(registry.tags["team/app"])
+    assert {kind for kind, _ in failures(records)} == {"bad-response"}
+
+
 def test_missing_repository_is_a_failure(registry: Registry) -> None:
     """A repository that is not there says nothing about tags."""
     for text in ("r.example/no/such", "r.example/no/such:x"):
@@ -360,9 +406,10 @@ def test_without_a_usable_digest_the_tag_is_fetched(registry: Registry, stated: 
     assert registry.fetched()[digest] == 0
 
 
-def test_refused_head_leads_to_get(registry: Registry) -> None:
+@pytest.mark.parametrize("status", [400, 404, 405, 501])
+def test_refused_head_leads_to_get(registry: Registry, status: int) -> None:
     """A registry without HEAD is read with GET; a digest that it states must hold."""
-    registry.override["HEAD", "/v2/team/app/manifests/old"] = lambda request: httpx.Response(405)
+    registry.override["HEAD", "/v2/team/app/manifests/old"] = lambda request: httpx.Response(status)
     records = snapshot(registry, "r.example/team/app:old")
     assert [tag.digest for tag in of(TagObservation, records)] == [registry.tags["team/app"]["old"]]
     wrong = httpx.Response(200, headers={"docker-content-digest": "sha256:" + "9" * 64}, content=b"{}")
@@ -389,6 +436,64 @@ def test_a_tag_may_be_named_by_another_algorithm(registry: Registry) -> None:
     registry.override["GET", f"/v2/team/app/manifests/{long}"] = lambda request: wrong
     records = snapshot(registry, "r.example/team/app:old")
     assert failures(records) == [("digest-mismatch", f"r.example/team/app@{long}")]
+
+
+def test_documents_of_megabytes_are_taken(registry: Registry) -> None:
+    """Registries take manifests of 4 MiB at least, so these are read, and so are configs; what is far beyond is not."""
+    padding = "x" * 4 * 1024 * 1024
+    for tag, size in (("large", 1), ("huge", 3)):
+        registry.tag(tag, registry.image(annotations={"padding": padding * size})["digest"])
+    config = registry.add({"os": "linux", "architecture": "arm", "padding": padding}, CONFIG_TYPE)
+    registry.tag("config", registry.image(config=config)["digest"])
+    records = snapshot(registry, *(f"r.example/team/app:{tag}" for tag in ("large", "huge", "config")))
+    assert failures(records) == [("too-large", f"r.example/team/app@{registry.tags['team/app']['huge']}")]
+    assert sorted(config.architecture for config in of(Config, records)) == ["amd64", "arm"]
+
+
+def test_what_is_hashed_is_what_came(registry: Registry) -> None:
+    """Neither blanks nor the order of keys are put right before a digest is computed."""
+    config = b' {"os":  "linux"}\n'
+    registry.documents[sha256(config)] = (CONFIG_TYPE, config)
+    content = {"config": {"mediaType": CONFIG_TYPE, "digest": sha256(config), "size": len(config)}, "layers": [LAYER]}
+    body = b" \n" + json.dumps(content, indent=3).encode() + b"\r\n"
+    registry.documents[sha256(body)] = (oci.OCI_MANIFEST, body)
+    registry.tag("odd", sha256(body))
+    records = snapshot(registry, "r.example/team/app:odd")
+    assert of(Failure, records) == []
+    assert [blob.body for blob in of(Blob, records)] == [body, config]
+
+
+def test_data_in_a_descriptor_are_not_taken(registry: Registry) -> None:
+    """What a descriptor brings along in place of a fetch is not read: the document itself is."""
+    other = base64.b64encode(b'{"os": "linux", "architecture": "evil"}').decode()
+    config = {**registry.add({"os": "linux", "architecture": "arm"}, CONFIG_TYPE), "data": other}
+    image = {**registry.image(config=config), "data": base64.b64encode(b"{}").decode()}
+    registry.tag("data", registry.index(image))
+    records = snapshot(registry, "r.example/team/app:data")
+    assert [row.architecture for row in of(Config, records)] == ["arm"]
+    assert registry.fetched()[config["digest"]] == registry.fetched()[image["digest"]] == 1
+    assert of(Failure, records) == []
+
+
+@pytest.mark.parametrize(
+    ("stated", "is_taken"),
+    [
+        (oci.OCI_MANIFEST, True),
+        (f"{oci.OCI_MANIFEST}; charset=utf-8", True),
+        ("Application/Vnd.OCI.Image.Manifest.V1+JSON", True),
+        ("text/plain", True),
+        (oci.DOCKER_MANIFEST, False),
+        (f"{oci.OCI_INDEX};charset=utf-8", False),
+    ],
+)
+def test_types_are_compared_without_their_parameters(registry: Registry, stated: str, is_taken: bool) -> None:
+    """It is the type of the reply itself that counts, not what an index said; one of no manifest says nothing."""
+    child = registry.image("arm")
+    registry.documents[child["digest"]] = (stated, registry.documents[child["digest"]][1])
+    registry.tag("n", registry.index(child))
+    records = snapshot(registry, "r.example/team/app:n")
+    assert failures(records) == ([] if is_taken else [("bad-document", f"r.example/team/app@{child['digest']}")])
+    assert (child["digest"] in {blob.digest for blob in of(Blob, records)}) == is_taken
 
 
 def test_what_is_sent_under_another_type_is_not_taken(registry: Registry) -> None:
@@ -436,13 +541,24 @@ def test_bad_documents_are_failures_and_the_rest_goes_on(registry: Registry) -> 
 
 
 def test_signed_schema1_is_taken(registry: Registry) -> None:
-    """The digest of an old manifest is that of what was signed."""
-    document = {"schemaVersion": 1, "fsLayers": [{"blobSum": LAYER["digest"]}], "history": []}
-    digest = registry.add(document, oci.SCHEMA1_SIGNED)["digest"]
-    registry.tag("v1", digest)
-    records = snapshot(registry, "r.example/team/app:v1")
-    assert [(m.kind, m.media_type) for m in of(Manifest, records)] == [("schema1", oci.SCHEMA1_SIGNED)]
-    assert len(of(Layer, records)) == 1 and of(Failure, records) == []
+    """The digest of an old manifest is that of what was signed, whether its tag or its digest is asked for."""
+    payload = json.dumps({"schemaVersion": 1, "fsLayers": [{"blobSum": LAYER["digest"]}], "history": []}).encode()
+    frame = json.dumps({"formatLength": len(payload) - 1, "formatTail": base64.urlsafe_b64encode(b"}").decode()})
+    signature = {"protected": base64.urlsafe_b64encode(frame.encode()).decode()}
+    body = payload[:-1] + b', "signatures": ' + json.dumps([signature]).encode() + b"}"
+    registry.documents[sha256(payload)] = (oci.SCHEMA1_SIGNED, body)
+    registry.tag("v1", sha256(payload))
+    for status in (None, 405):
+        if status:
+            registry.override["HEAD", "/v2/team/app/manifests/v1"] = lambda request: httpx.Response(405)
+        records = snapshot(registry, "r.example/team/app:v1")
+        assert [(m.kind, m.media_type, m.digest) for m in of(Manifest, records)] == [
+            ("schema1", oci.SCHEMA1_SIGNED, sha256(payload))
+        ]
+        assert len(of(Layer, records)) == 1 and of(Failure, records) == []
+    registry.documents[sha256(payload)] = (oci.SCHEMA1_SIGNED, body.replace(b"history", b"History"))
+    records = snapshot(registry, f"r.example/team/app@{sha256(payload)}")
+    assert failures(records) == [("digest-mismatch", f"r.example/team/app@{sha256(payload)}")]
 
 
 def test_broken_listing_keeps_what_was_read(registry: Registry) -> None:
@@ -562,6 +678,18 @@ def test_a_limit_of_pulls_is_one_failure_and_the_next_run_goes_on() -> None:
     )
 
 
+def test_a_tag_that_has_to_be_fetched_is_a_pull() -> None:
+    """Where HEAD is refused, GET of tags takes pulls, and the reserve is left to others as with documents."""
+    registry = Limited(30)
+    registry.fill(40)
+    for tag in registry.tags["team/app"]:
+        registry.override["HEAD", f"/v2/team/app/manifests/{tag}"] = lambda request: httpx.Response(405)
+    records = snapshot(registry, "r.example/team/app")
+    assert registry.pulls == 10
+    assert [(row.locator, row.kind) for row in of(Failure, records)] == [("r.example", "rate-limited")]
+    assert {tag.tag for tag in of(TagObservation, records)} == set(registry.tags["team/app"])
+
+
 def test_pulls_that_are_used_up_are_one_failure() -> None:
     """Nobody said so before: the first refusals end it, HEADs go on, the row has the registry's status."""
     registry = Limited(0, is_silent=True)
@@ -617,6 +745,37 @@ def test_an_index_of_too_many_is_not_followed_for_ever(registry: Registry) -> No
     assert [row.message.partition(" left")[0] for row in rest] == ["r.example: 29,000 documents"]
     assert sum("hostile" in path and "sha256:0" in path for _, path in registry.asked) == 1_000
     assert len(of(Config, records)) == 2
+
+
+def test_each_tag_that_is_fetched_may_lead_to_as_many(registry: Registry) -> None:
+    """The end of what is followed grows with what was asked for, whether HEAD or GET told where it points."""
+    for tag in ("first", "second"):
+        names = [sha256(f"{tag}{number}".encode()) for number in range(600)]
+        entries = [{"mediaType": oci.OCI_MANIFEST, "digest": name, "size": 1} for name in names]
+        registry.tag(tag, registry.index(*entries), "wide/app")
+        registry.override["HEAD", f"/v2/wide/app/manifests/{tag}"] = lambda request: httpx.Response(405)
+    records = snapshot(registry, "r.example/wide/app")
+    assert [row for row in of(Failure, records) if row.kind == "too-many"] == []
+    assert sum("sha256:" in path for _, path in registry.asked) == 1_200
+
+
+def test_a_list_of_too_many_tags_is_left(registry: Registry) -> None:
+    """A registry that goes on listing new tags: what it listed until then is there, and the listing broke off."""
+
+    def page(request: httpx.Request) -> httpx.Response:
+        at = int(request.url.params.get("at", "0"))
+        link = {"link": f"</v2/team/app/tags/list?at={at + 1}>; rel=next"}
+        return httpx.Response(200, json={"tags": [f"{at}-{number}" for number in range(10)]}, headers=link)
+
+    registry.override["GET", "/v2/team/app/tags/list"] = page
+    limits = Limits(tries=1, tags=35)
+    with Client(transport=httpx.MockTransport(registry), sleep=no_sleep, limits=limits) as client:
+        targets = [Target.parse("r.example/team/app:none*")]
+        records = list(collect(targets, client, Journal(), now=lambda: NOON))
+    assert [listing.is_complete for listing in of(Listing, records)] == [False]
+    assert failures(records) == [("bad-response", "r.example/team/app")]
+    assert len(of(TagObservation, records)) == 40
+    assert sum(path.endswith("/list") for _, path in registry.asked) == 4
 
 
 @pytest.mark.parametrize(("idle", "is_complete"), [(0, True), (10, True), (11, False)])

@@ -17,15 +17,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 from small_registry import Made
 
+from imglab.checked_toml import key_lines
 from imglab.cli import main
 from imglab.data import open_store
-from imglab.errors import InvalidTargets, UsageError
+from imglab.errors import InvalidFile, UsageError
 from imglab.http import Access
 from imglab.oci import Platform, Reference
 from imglab.sources.catalog import Namespace
 from imglab.sources.registry import Target
 from imglab.sources.tag_choice import TagChoice, version
-from imglab.targets import Targets, key_lines, parse_targets, read_targets
+from imglab.targets import Targets, parse_targets, read_targets
 
 ARM, AMD = Platform.parse("linux/arm64"), Platform.parse("linux/amd64")
 
@@ -37,7 +38,7 @@ def parsed(text: str, folder: Path = Path(), **said: Any) -> Targets:
 
 def problems(text: str) -> list[str]:
     """What is wrong with a file, without its name."""
-    with pytest.raises(InvalidTargets) as raised:
+    with pytest.raises(InvalidFile) as raised:
         parsed(text)
     assert all(words.startswith("targets.toml: line ") for words in raised.value.problems)
     assert str(raised.value).splitlines() == list(raised.value.problems)
@@ -368,7 +369,7 @@ def test_files_are_read_as_editors_write_them(tmp_path: Path) -> None:
     path.write_bytes("\ufeff[[target]]\r\nrepository = 'python'\r\ntags = [\r\n'1.*',\r\n]\r\n".encode())
     assert read_targets(path).wanted == (Target(repository("python"), TagChoice(("1.*",))),)
     path.write_bytes("\ufeff[[target]]\r\nrepository = 'python'\r\n\r\ntags = 3".encode())
-    with pytest.raises(InvalidTargets, match=r"targets\.toml: line 4: target 1: `tags`"):
+    with pytest.raises(InvalidFile, match=r"targets\.toml: line 4: target 1: `tags`"):
         read_targets(path)
 
 
@@ -446,7 +447,7 @@ def test_damaged_files_are_read_or_refused(changes: list[tuple[int, int, str]]) 
         text = text[:at] + part + text[at + length :]
     try:
         parsed(text)
-    except InvalidTargets as error:
+    except InvalidFile as error:
         assert all(words.startswith("targets.toml: line ") for words in error.problems)
         lines = [int(re.findall(r": line (\d+)", words)[0]) for words in error.problems]
         assert lines and all(1 <= line <= text.count("\n") + 1 for line in lines)
@@ -456,7 +457,7 @@ def test_damaged_files_are_read_or_refused(changes: list[tuple[int, int, str]]) 
 @pytest.mark.parametrize("text", ["a = " + "[" * 100_000, "a = " + "9" * 5_000, "[[target]]\nnewest = " + "9" * 5_000])
 def test_files_that_nobody_would_write(text: str) -> None:
     """What Python itself refuses to read is no TOML either."""
-    with pytest.raises(InvalidTargets, match=r"targets\.toml: is no TOML: "):
+    with pytest.raises(InvalidFile, match=r"targets\.toml: is no TOML: "):
         parsed(text)
 
 

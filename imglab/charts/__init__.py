@@ -11,6 +11,7 @@ Importing this package makes notebooks draw Altair charts without a network; see
 
 from imglab.charts.architectures import architecture_ratios, step_ratios
 from imglab.charts.built_from import aliases, architecture_support, tag_sources
+from imglab.charts.changes import size_changes
 from imglab.charts.distributions import attestation_overhead, bytes_by_depth, media_types, sharing, size_distribution
 from imglab.charts.frames import MAX_ROWS, ChartError, MissingColumn, TooManyRows
 from imglab.charts.growth import growth_by_step
@@ -25,6 +26,7 @@ from imglab.charts.output import (
 from imglab.charts.page import document, figure
 from imglab.charts.pins import pins
 from imglab.charts.side_by_side import architecture_sizes, layers, tags
+from imglab.charts.step_history import step_sizes
 from imglab.charts.tag_life import tag_lifetimes, update_gaps
 from imglab.charts.theme import PAGE_THEMES, Chart
 from imglab.charts.through_time import layer_growth, size_over_time, tag_churn, tag_history
@@ -56,10 +58,12 @@ __all__ = [
     "pins",
     "save",
     "sharing",
+    "size_changes",
     "size_distribution",
     "size_over_time",
     "specification",
     "step_ratios",
+    "step_sizes",
     "tag_churn",
     "tag_history",
     "tag_lifetimes",

@@ -1,4 +1,4 @@
-"""Charts of what grew: two images step by step, and steps through time."""
+"""Charts of what grew: two images, step by step."""
 
 from __future__ import annotations
 
@@ -19,7 +19,18 @@ from imglab.charts.frames import (
     values,
     when_text,
 )
-from imglab.charts.theme import CATEGORIES, MAIN, OTHER, UNKNOWN, Chart, folded, labels, nothing, titled, tooltips
+from imglab.charts.theme import (
+    CATEGORIES,
+    MAIN,
+    OTHER,
+    UNKNOWN,
+    Chart,
+    folded,
+    labels,
+    nothing,
+    titled,
+    tooltips,
+)
 
 _BAR_WIDTH = 460
 _ROW_HEIGHT = 22
@@ -81,13 +92,14 @@ def _compared(frame: pl.DataFrame) -> str:
     if frame.is_empty():
         return "an image"
     row = frame.row(0, named=True)
-    first, second = (
-        short_repository(row[f"{side}repository"]) + (f":{plain(row[f'{side}tag'], 60)}" if row[f"{side}tag"] else "")
-        for side in ("", "to_")
-    )
+    first, second = ((row[f"{side}repository"], row[f"{side}tag"]) for side in ("", "to_"))
+    length = 60 if first == second else 30
+    names = [
+        short_repository(repository) + (f":{plain(tag, length)}" if tag else "") for repository, tag in (first, second)
+    ]
     platforms = frame["platform"].unique().to_list()
     where = f" ({plain(platforms[0], 40)})" if len(platforms) == 1 and platforms[0] else ""
-    return (first if first == second else f"{first} and {second}") + where
+    return (names[0] if first == second else " and ".join(names)) + where
 
 
 def _whole_difference(frame: pl.DataFrame) -> str:

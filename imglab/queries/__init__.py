@@ -9,6 +9,7 @@ to images, signatures and the like, are told only where *tag* names them or begi
 
 from imglab.queries.architectures import architecture_ratios, step_ratios
 from imglab.queries.built_from import architecture_support, tag_sources
+from imglab.queries.changes import size_changes
 from imglab.queries.distributions import (
     attestation_overhead,
     bytes_by_depth,
@@ -16,7 +17,7 @@ from imglab.queries.distributions import (
     sharing,
     size_distribution,
 )
-from imglab.queries.growth import growth_by_step
+from imglab.queries.growth import growth_by_step, step_sizes
 from imglab.queries.moves import digest_lifetimes, move_calendar, moves
 from imglab.queries.pins import pins
 from imglab.queries.sizes import architecture_sizes, layer_growth, layers, size_over_time
@@ -42,9 +43,11 @@ __all__ = [
     "moves",
     "pins",
     "sharing",
+    "size_changes",
     "size_distribution",
     "size_over_time",
     "step_ratios",
+    "step_sizes",
     "tag_churn",
     "tag_history",
     "tag_lifetimes",

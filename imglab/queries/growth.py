@@ -8,7 +8,7 @@ import polars as pl
 
 from imglab.errors import UsageError
 from imglab.oci import canonical_repository
-from imglab.queries.span import instant
+from imglab.queries.span import instant, span
 from imglab.store import Store
 
 
@@ -71,3 +71,27 @@ def growth_by_step(
             "is_one_tag": first == second and to_tag in (None, tag) and not to_digest,
         },
     )
+
+
+def step_sizes(
+    store: Store,
+    *,
+    repository: str,
+    tag: str,
+    platform: str | None = None,
+    since: datetime | None = None,
+    until: datetime | None = None,
+) -> pl.DataFrame:
+    """
+    How large the layer of each build step of a tag was over time, platform by platform.
+
+    One row per platform, step and stretch of time in which its layer stayed as it was; by platform, largest step first,
+    then time. A step is known by its label, which it keeps from release to release.
+    Columns: repository, tag, platform, series (platform, with the build for Windows), step_group (one of the 14 steps
+    with the largest layers on the platform, ` (2)` behind the second of a label in one image; else `other steps` or
+    `unknown step`, whose layers are one row), step_rank (1: the largest; null for these two), valid_from, valid_to
+    (null while current), last_observed_at, manifest_digest (of the first image in the stretch), layer_digest (null
+    where there are several layers), layer_count, compressed_bytes (their sum; null where one is not known),
+    change_bytes (against the first stretch of the step).
+    """
+    return store.query("step_sizes", span(repository, since, until, tag=tag, platform=platform))

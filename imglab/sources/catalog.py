@@ -32,7 +32,8 @@ PAGE_LENGTH = 1000  # what distribution gives at most, unless told otherwise
 HUB_PAGE_LENGTH = 100
 _SCOPE = "registry:catalog:*"
 _LOGIN = Login("/v2/auth/token")
-_NO_CATALOG = frozenset({401, 403, 404, 405, 501})
+_NO_CATALOG = frozenset({404, 405, 501})
+_REFUSED = frozenset({"unauthorized", "denied"})  # by the registry or already by its token server
 _WILD = re.compile(r"[*?]")
 _MOST = 1_000_000  # repositories of a registry, by far more than any was seen to have
 _MOST_IDLE_PAGES = 10  # in a row, without a repository that was not listed before
@@ -213,7 +214,7 @@ def _next(client: Client, answer: Answer, catalog: _Catalog) -> Request | None:
 def _failure(catalog: _Catalog, answer: Answer, error: SourceError | ParseError) -> Failure:
     if isinstance(error, ParseError):
         return Failure(catalog.locator, "bad-document", None, str(error), False)
-    if answer.status in _NO_CATALOG and not catalog.names:
+    if (answer.status in _NO_CATALOG or error.kind in _REFUSED) and not catalog.names:
         what = f"no namespace {catalog.owner}" if catalog.owner else "no list of its repositories, or not for everybody"
         text = f"{catalog.registry} has {what} ({error.status}): name each repository by itself"
         return Failure(catalog.locator, "no-catalog", error.status, text, False)

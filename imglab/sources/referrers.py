@@ -31,7 +31,7 @@ Fail = Callable[[str, str, SourceError | ParseError], Iterator[Record]]  # about
 
 
 class Fetcher(Protocol):
-    """What answers requests."""
+    """What answers requests for documents: registries through `http.Client`, or an archive."""
 
     def base_url(self, registry: str) -> str:
         """Where the API of *registry* is."""

@@ -3,7 +3,8 @@
 -- `step_source` tells how its build steps were aligned with its layers: `stated` (the config says which steps made no
 -- layer), `every line`, `instruction` (a page lists steps and layers apart: RUN, COPY and ADD make layers),
 -- `instruction, workdir` (these and WORKDIR), `instruction, condition` (these, but for RUN steps whose every command
--- stands under a condition that was not met), or null: the counts agree in no way and the steps of its layers are unknown.
+-- stands under a condition that was not met), or null: the counts agree in no way (or the config
+-- itself names another number of layers), and the steps of its layers are unknown.
 with entry as (
     select
         index_image.manifest_digest,
@@ -57,6 +58,7 @@ joined as (
         stg_manifest.layer_count,
         stg_manifest.compressed_bytes,
         case
+            when len(stg_config.diff_ids) <> stg_manifest.layer_count then null
             when not step.is_unstated and step.stated_count = stg_manifest.layer_count then 'stated'
             when not step.is_unstated then null
             when step.line_count = stg_manifest.layer_count then 'every line'
