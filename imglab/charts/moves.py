@@ -85,7 +85,7 @@ def moves(frame: pl.DataFrame) -> Chart:
         folded(base, drawn.columns)
         .mark_rect(width=1.5 if total > 1 else 2.5)
         .encode(
-            x=time_axis("moved_at", _with_air(drawn["moved_at"])),
+            x=time_axis("moved_at", padding=8),
             y=row_axis("tag_name", 0.2),
             color=alt.Color(
                 "kind",
@@ -114,14 +114,6 @@ def moves(frame: pl.DataFrame) -> Chart:
         _shares(dict(frame.select(plain_column("kind", 30, "unknown")).group_by("kind").len().iter_rows())),
         few_of(chosen_rows, total, "with most moves"),
     )
-
-
-def _with_air(times: pl.Series) -> tuple[int, int]:
-    """From before the first to after the last of the *times*, in milliseconds: marks at the edges are seen whole."""
-    moments = times.dt.epoch("ms").to_list()
-    first, last = min(moments), max(moments)
-    air = (last - first) // 100 or 43_200_000
-    return first - air, last + air
 
 
 def _platform(frame: pl.DataFrame) -> str:

@@ -10,6 +10,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import made_frames
 import polars as pl
 import pytest
 
@@ -117,3 +118,20 @@ def test_a_page_cannot_ask_even_if_it_holds_markup(tmp_path: Path) -> None:
     found, asked = visit(path, tmp_path / "profile")
     assert asked == set()
     assert "<title>Kept</title>" in found
+
+
+@pytest.mark.parametrize(
+    ("name", "labels"),
+    [
+        ("moves", ["Jan 02", "3.13-slim", "base only"]),
+        ("move_calendar", ["2017", "2019", "Jun", "Wed"]),
+        ("digest_lifetimes", ["1 month", "80%"]),
+        ("architecture_ratios", ["Jan 02", "1.2", "linux/arm64 · 0.91×"]),
+        ("step_ratios", ["-5.0 MB · 0.95×", "ADD root filesystem"]),
+    ],
+)
+def test_axes_have_their_words(tmp_path: Path, name: str, labels: list[str]) -> None:
+    """Scales that a browser makes otherwise than vl-convert does would leave them empty."""
+    drawn = charts.save(getattr(charts, name)(getattr(made_frames, name)()), tmp_path / "chart.html")
+    page, _ = visit(drawn, tmp_path / "profile")
+    assert [label for label in labels if f">{label}<" not in page] == []

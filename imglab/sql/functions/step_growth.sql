@@ -6,7 +6,7 @@
 -- change: came, went, grew, shrank, `same size` (other content), `same layer`, or `unknown`: a size is, or a layer has no
 -- partner and may be one of those whose step is. Where a source tells the size of an image but not its layers, the pair
 -- has one row for both images as a whole.
-with wanted_pair as (
+with wanted_pair as materialized (
     select distinct
         given.from_manifest_digest,
         given.to_manifest_digest,
@@ -16,13 +16,33 @@ with wanted_pair as (
         and given.to_manifest_digest is not null
 ),
 
-layered as (
-    select image_layer.manifest_digest,
-    from image_layer
+wanted_digest as (
+    select wanted_pair.from_manifest_digest as manifest_digest,
+    from wanted_pair
     union
-    select image.manifest_digest,
+    select wanted_pair.to_manifest_digest as manifest_digest,
+    from wanted_pair
+),
+
+wanted_image as materialized (
+    select image.*,
     from image
-    where image.layer_count = 0
+    semi join wanted_digest on image.manifest_digest = wanted_digest.manifest_digest
+),
+
+wanted_layer as materialized (
+    select image_layer.*,
+    from image_layer
+    semi join wanted_digest on image_layer.manifest_digest = wanted_digest.manifest_digest
+),
+
+layered as (
+    select wanted_layer.manifest_digest,
+    from wanted_layer
+    union
+    select wanted_image.manifest_digest,
+    from wanted_image
+    where wanted_image.layer_count = 0
 ),
 
 weighed as (
@@ -32,8 +52,8 @@ weighed as (
         image_to.compressed_bytes as to_total_bytes,
         layered_from.manifest_digest is not null and layered_to.manifest_digest is not null as has_layers,
     from wanted_pair
-    left join image as image_from on wanted_pair.from_manifest_digest = image_from.manifest_digest
-    left join image as image_to on wanted_pair.to_manifest_digest = image_to.manifest_digest
+    left join wanted_image as image_from on wanted_pair.from_manifest_digest = image_from.manifest_digest
+    left join wanted_image as image_to on wanted_pair.to_manifest_digest = image_to.manifest_digest
     left join layered as layered_from on wanted_pair.from_manifest_digest = layered_from.manifest_digest
     left join layered as layered_to on wanted_pair.to_manifest_digest = layered_to.manifest_digest
 ),
@@ -78,10 +98,10 @@ stepped as (
     join placed
         on weighed.from_manifest_digest = placed.from_manifest_digest
         and weighed.to_manifest_digest = placed.to_manifest_digest
-    left join image_layer as layer_from
+    left join wanted_layer as layer_from
         on placed.from_manifest_digest = layer_from.manifest_digest
         and placed.from_position = layer_from.position
-    left join image_layer as layer_to
+    left join wanted_layer as layer_to
         on placed.to_manifest_digest = layer_to.manifest_digest
         and placed.to_position = layer_to.position
     where weighed.has_layers

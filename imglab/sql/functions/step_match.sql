@@ -13,7 +13,7 @@
 -- rules 4, 6, 8 and 10 then anywhere, for steps that changed places. So of steps that are there several times those
 -- are paired that stand between the same others.
 -- `is_unsure`: it has no partner, but may be a layer of the other image whose step is unknown.
-with recursive wanted_pair as (
+with recursive wanted_pair as materialized (
     select distinct
         given.from_manifest_digest,
         given.to_manifest_digest,
@@ -32,18 +32,25 @@ numbered_pair as (
     from wanted_pair
 ),
 
+wanted_digest as (
+    select wanted_pair.from_manifest_digest as manifest_digest,
+    from wanted_pair
+    union
+    select wanted_pair.to_manifest_digest as manifest_digest,
+    from wanted_pair
+),
+
+wanted_layer as materialized (
+    select image_layer.*,
+    from image_layer
+    semi join wanted_digest on image_layer.manifest_digest = wanted_digest.manifest_digest
+),
+
 -- Texts are long and few.
 known_text as (
-    select distinct image_layer.created_by,
-    from image_layer
-    semi join (
-        select wanted_pair.from_manifest_digest as manifest_digest,
-        from wanted_pair
-        union
-        select wanted_pair.to_manifest_digest as manifest_digest,
-        from wanted_pair
-    ) as wanted_image on image_layer.manifest_digest = wanted_image.manifest_digest
-    where image_layer.created_by is not null
+    select distinct wanted_layer.created_by,
+    from wanted_layer
+    where wanted_layer.created_by is not null
 ),
 
 read_text as (
@@ -80,22 +87,22 @@ layer_key as (
     select
         side.pair_number,
         side.is_from,
-        image_layer.position,
-        dense_rank() over (order by image_layer.layer_digest) as digest_key,
-        count(*) over (partition by side.pair_number, side.is_from, image_layer.layer_digest) as digest_count,
+        wanted_layer.position,
+        dense_rank() over (order by wanted_layer.layer_digest) as digest_key,
+        count(*) over (partition by side.pair_number, side.is_from, wanted_layer.layer_digest) as digest_count,
         numbered_text.plain_key,
         numbered_text.normal_key,
         case
-            when image_layer.step_label is not null then dense_rank() over (order by image_layer.step_label)
+            when wanted_layer.step_label is not null then dense_rank() over (order by wanted_layer.step_label)
         end as label_key,
         case
-            when step_kind(image_layer.instruction, image_layer.step_label) is not null
-                then dense_rank() over (order by step_kind(image_layer.instruction, image_layer.step_label))
+            when step_kind(wanted_layer.instruction, wanted_layer.step_label) is not null
+                then dense_rank() over (order by step_kind(wanted_layer.instruction, wanted_layer.step_label))
         end as kind_key,
-        image_layer.step_label is null and image_layer.created_by is null as is_unknown,
+        wanted_layer.step_label is null and wanted_layer.created_by is null as is_unknown,
     from side
-    join image_layer on side.manifest_digest = image_layer.manifest_digest
-    left join numbered_text on image_layer.created_by = numbered_text.created_by
+    join wanted_layer on side.manifest_digest = wanted_layer.manifest_digest
+    left join numbered_text on wanted_layer.created_by = numbered_text.created_by
 ),
 
 -- partner: the position, in the image compared from, of the layer of a pair; null while there is none.

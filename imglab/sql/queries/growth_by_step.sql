@@ -11,7 +11,10 @@ with tagged as (
         tag_image.*,
         tag_image.compressed_bytes is not null as is_described,
     from tag_image
-    where $platform::varchar is null or $platform in (tag_image.platform, tag_image.series)
+    where
+        tag_image.repository in ($repository, $to_repository)
+        and tag_image.tag in ($tag, $to_tag)
+        and ($platform::varchar is null or $platform in (tag_image.platform, tag_image.series))
 ),
 
 named as (
@@ -141,7 +144,7 @@ counted as (
     from chosen
 ),
 
-pair as (
+pair as materialized (
     select
         image_from.repository,
         image_from.tag,
