@@ -53,7 +53,7 @@ def update_cost(frame: pl.DataFrame) -> Chart:
         f"What did it cost to keep up with {subject(frame)}?" + (f" ({platform})" if platform else ""),
         f"{first[:10]} to {last[:10]}. Compressed layers fetched by a host that keeps the image it has;"
         " pale: all layers each time.",
-        f"Up to {unknown:,} pulls of unknown size are left out." if unknown else "",
+        f"Pulls of unknown size are left out, up to {unknown:,} of a cadence." if unknown else "",
     )
 
 
@@ -120,10 +120,16 @@ def _sums(frame: pl.DataFrame, unit: str, divisor: int, colours: dict[str, str])
         plain_column("from_manifest_digest", 144, "none"),
         "to_manifest_digest",
     )
+    most = max(drawn["whole" if len(colours) == 1 else "pulled"].to_list()) or 1
     base = alt.Chart(alt.InlineData(values(drawn)), width=WIDTH, height=260)
     base = folded(base, drawn.columns).encode(
         x=time_axis("pulled_at"),
-        y=alt.Y("pulled", type="quantitative", title=f"fetched so far ({unit})"),
+        y=alt.Y(
+            "pulled",
+            type="quantitative",
+            title=f"fetched so far ({unit})",
+            scale=alt.Scale(domain=[0, most * 1.04], nice=False),
+        ),
         color=alt.Color(
             "cadence",
             type="nominal",

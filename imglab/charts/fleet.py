@@ -110,7 +110,7 @@ def _fleet_summary(frame: pl.DataFrame) -> str:
     total = frame.select(pl.col("fleet_bytes").max(), pl.col("total_bytes").sum())
     together, each = total.row(0)
     texts = total.select(size_text("fleet_bytes").alias("together"), size_text("total_bytes").alias("each")).row(0)
-    saved = f": {1 - together / each:.0%} is shared" if each else ""
+    saved = f": {100 - 100 * together / each:.0f} % is shared" if each else ""
     return f"Compressed layers, each once: {texts[0]} together, {texts[1]} each for itself{saved}. In the order given."
 
 
@@ -141,7 +141,10 @@ def common_bases(frame: pl.DataFrame) -> Chart:
         .map_elements(lambda text: plain(text, 70), pl.String)
         .fill_null("unknown")
         .alias("name"),
-        pl.format("{} saved · {} · {}", size_text("saved_bytes"), many, size_text("base_bytes")).alias("label"),
+        pl.when(pl.col("saved_bytes").is_null())
+        .then(pl.format("size unknown · {}", many))
+        .otherwise(pl.format("{} saved · {} · {}", size_text("saved_bytes"), many, size_text("base_bytes")))
+        .alias("label"),
         (pl.col("saved_bytes").fill_null(0) / divisor).alias("saved"),
         exact_size_text("saved_bytes").alias("saved_exact"),
         exact_size_text("base_bytes").alias("base_exact"),

@@ -99,28 +99,49 @@ nearest as (
     qualify rank() over (partition by match.manifest_digest order by match.layer_count desc) = 1
 ),
 
-manifest_statement as (
-    select
-        asked_image.manifest_digest,
-        0 as statement_rank,
-        asked_image.manifest_digest as document_digest,
-        json_extract(try_cast(try(decode(blob.body)) as json), '$.annotations') as annotations,
-    from asked_image
-    join journal.blob on asked_image.manifest_digest = blob.digest
-),
-
 parent as (
     select distinct stg_index_entry.index_digest,
     from stg_index_entry
     semi join asked_image on stg_index_entry.manifest_digest = asked_image.manifest_digest
 ),
 
+-- Found by digest first and then fetched by place: the bodies of all others would be unpacked too (duckdb 2.0.0).
+kept as (
+    select blob.rowid as place,
+    from journal.blob
+    semi join (
+        select asked_image.manifest_digest as digest,
+        from asked_image
+        union
+        select parent.index_digest as digest,
+        from parent
+    ) as wanted_blob on blob.digest = wanted_blob.digest
+),
+
+document as (
+    select
+        blob.digest,
+        try_cast(try(decode(blob.body)) as json) as body,
+    from journal.blob
+    semi join kept on blob.rowid = kept.place
+),
+
+manifest_statement as (
+    select
+        asked_image.manifest_digest,
+        0 as statement_rank,
+        document.digest as document_digest,
+        json_extract(document.body, '$.annotations') as annotations,
+    from asked_image
+    join document on asked_image.manifest_digest = document.digest
+),
+
 descriptor as (
     select
         parent.index_digest,
-        unnest(json_extract(try_cast(try(decode(blob.body)) as json), '$.manifests[*]')) as body,
+        unnest(json_extract(document.body, '$.manifests[*]')) as body,
     from parent
-    join journal.blob on parent.index_digest = blob.digest
+    join document on parent.index_digest = document.digest
 ),
 
 index_statement as (
