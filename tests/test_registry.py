@@ -360,6 +360,20 @@ def test_without_a_usable_digest_the_tag_is_fetched(registry: Registry, stated: 
     assert registry.fetched()[digest] == 0
 
 
+def test_a_page_in_place_of_a_manifest_moves_no_tag(registry: Registry) -> None:
+    """A proxy that answers 200 in a registry's place says nothing of tags: neither where they point, nor which."""
+    page = httpx.Response(200, headers={"content-type": "text/html; charset=utf-8"}, content=b"<html>Log in</html>")
+    for method, name in (("HEAD", "manifests/latest"), ("GET", "manifests/latest"), ("GET", "tags/list")):
+        registry.override[method, f"/v2/team/app/{name}"] = lambda request: page
+    records = snapshot(registry, "r.example/team/app:latest")
+    assert failures(records) == [("bad-response", "r.example/team/app:latest")]
+    assert "text/html came in place of a manifest: check host and port" in of(Failure, records)[0].message
+    assert len(records) == 1
+    (failure,) = snapshot(registry, "r.example/team/app")
+    assert (failure.kind, failure.locator) == ("bad-response", "r.example/team/app")
+    assert "text/html came in place of a list of tags" in failure.message
+
+
 def test_refused_head_leads_to_get(registry: Registry) -> None:
     """A registry without HEAD is read with GET; a digest that it states must hold."""
     registry.override["HEAD", "/v2/team/app/manifests/old"] = lambda request: httpx.Response(405)

@@ -25,7 +25,7 @@ from imglab.http import Answer, Client, Login, Request, next_page, redacted
 from imglab.oci import DOCKER_HUB, Platform, Reference
 from imglab.records import Failure, Record
 from imglab.sources.history_api import api_host, read_object
-from imglab.sources.registry import Target
+from imglab.sources.registry import Target, foreign
 from imglab.sources.tag_choice import TagChoice
 
 PAGE_LENGTH = 1000  # what distribution gives at most, unless told otherwise
@@ -194,8 +194,8 @@ def _page(client: Client, answer: Answer, following: list[Request], found: list[
 
 def _next(client: Client, answer: Answer, catalog: _Catalog) -> Request | None:
     """The request for the next page, after *catalog* took the names of this one."""
-    if answer.error:
-        raise answer.error
+    if error := answer.error or foreign(answer, "a list of repositories"):
+        raise error
     source = redacted(answer.request.url)
     if not catalog.owner:
         catalog.take(parse_catalog(answer.body, source=source))

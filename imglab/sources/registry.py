@@ -27,7 +27,7 @@ from typing import Protocol
 
 from imglab import oci
 from imglab.errors import InvalidReference, ParseError, Postponed, SourceError
-from imglab.http import MEBIBYTE, Answer, Client, Request, next_page
+from imglab.http import MEBIBYTE, Answer, Client, Request, next_page, redacted
 from imglab.oci import Child, Document, Platform, Reference
 from imglab.records import Blob, Failure, Listing, Record, TagObservation
 from imglab.sources.referrers import Lists, ask, fallback_tag
@@ -291,6 +291,15 @@ def parse_tags(body: bytes, *, source: str) -> list[str]:
     return tags or []
 
 
+def foreign(answer: Answer, wanted: str) -> SourceError | None:
+    """Why a good *answer* is none of a registry: it is no JSON, as what proxies and login pages say in its place."""
+    if answer.body.lstrip().startswith((b"{", b"[")):
+        return None
+    came = _content_type(answer) or "something of no media type"
+    text = f"GET {redacted(answer.request.url)}: {came} came in place of {wanted}: check host and port, and what "
+    return SourceError(f"{text}stands in between", kind="bad-response", status=answer.status)
+
+
 @dataclass(slots=True)
 class _Listed:
     """A repository whose tags are being listed."""
@@ -350,8 +359,8 @@ def _listing_page(state: _Pass, answer: Answer, tags: list[_Tag], following: lis
     listed: _Listed = answer.request.key
     repository = listed.reference.repository
     try:
-        if answer.error:
-            raise answer.error
+        if error := answer.error or foreign(answer, "a list of tags"):
+            raise error
         _reached(state, repository)
         listed.take(parse_tags(answer.body, source=repository))
         request = next_page(answer, listed.pages, state.most_pages)
@@ -426,8 +435,12 @@ def _gets(state: _Pass, tags: Sequence[_Tag]) -> Iterator[Record]:
 
 
 def _tag_document(state: _Pass, tag: _Tag, answer: Answer) -> Iterator[Record]:
+    stated = _stated_digest(answer)
+    if stated is None and (error := foreign(answer, "a manifest")):  # or the tag would seem to have moved there
+        yield from _unanswered(state, tag, error)
+        return
     signed = oci.signed_payload(answer.body)
-    digest = _stated_digest(answer) or oci.digest_of(signed)
+    digest = stated or oci.digest_of(signed)
     if not oci.is_verifiable(digest) or oci.digest_of(signed, digest.partition(":")[0]) != digest:
         text = f"{tag.reference}: the bytes do not match the digest that the registry states"
         yield from _unanswered(state, tag, SourceError(text, kind="digest-mismatch", status=answer.status))
