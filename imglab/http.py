@@ -42,6 +42,7 @@ from imglab.connections import tls_context as tls_context
 from imglab.errors import Postponed, SourceError
 from imglab.pace import SPENT, Clock, Pace, asked_wait, is_trouble
 from imglab.pace import Limits as Limits
+from imglab.secrecy import Secrets
 
 USER_AGENT = f"imglab/{__version__} (metadata of container images: tags, manifests, configs; no layers)"
 MEBIBYTE = 1024 * 1024
@@ -200,6 +201,9 @@ class Client:
         self._gates: dict[Origin, _Gate] = {}
         self._paces: dict[Origin, Pace] = {}
         self._warnings: set[str] = set()
+        self.secrets = Secrets()
+        for own in (credentials or {}).values():
+            self.secrets.add(own.password, own.username)
 
     def __enter__(self) -> Client:
         self._loop = asyncio.new_event_loop()
@@ -324,6 +328,8 @@ class Client:
         except TimeoutError:
             text = f"{request.method} {redacted(request.url)}: no answer after {self.limits.answer_seconds:g} s"
             reply, error = None, SourceError(text, kind="timeout", is_temporary=True)
+        if error:  # servers may say what they were sent
+            error.args = (self.secrets.hidden(str(error)),)
         if reply is None:
             return Answer(request, error.status if error else None, {}, b"", error)
         return Answer(request, reply.status, dict(reply.headers), reply.body, error)
@@ -474,7 +480,7 @@ class Client:
         """Say once what a server warns of (distribution-spec, "Warnings"); nothing else comes of it."""
         for value in reply.headers.get_list("warning"):
             if (match := _WARNING.fullmatch(value.strip())) and len(self._warnings) < _MOST_WARNINGS:
-                words = re.sub(r"\\(.)", r"\1", match[1])[:300]
+                words = self.secrets.hidden(re.sub(r"\\(.)", r"\1", match[1]))[:300]
                 text = f"{_host(_origin(reply.url))} warns: {''.join(c if c.isprintable() else '?' for c in words)}"
                 if text not in self._warnings:
                     self._warnings.add(text)
@@ -605,6 +611,7 @@ class _Gate:
                 if error.kind == "unauthorized":
                     self._refusals[scope] = error
                 raise
+            self._client.secrets.add(header.removeprefix("Bearer "))
             self._tokens[scope] = header, self._client.clock.seconds() + lasts
             return header
         return _basic_header(credentials) if "basic" in challenges else None
@@ -624,6 +631,7 @@ class _Gate:
             if login.path in self._refusals:
                 raise self._refusals[login.path]
             header, lasts = await self._exchanged(credentials, login.path)
+            self._client.secrets.add(header.removeprefix("Bearer "))
             self._tokens[login.path] = header, self._client.clock.seconds() + lasts
             return header
 

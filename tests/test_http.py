@@ -997,6 +997,31 @@ def test_secrets_are_not_shown() -> None:
     assert redacted("https://user:pw@h.example/a?token=x#y") == "https://h.example/a"
 
 
+def test_what_servers_repeat_is_not_shown(caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Neither a warning nor the place that a redirect leads to brings a password or token into a log or a failure."""
+    monkeypatch.setattr(logging.getLogger("imglab"), "propagate", True)
+    secret = Credentials("user", "p4ss w0rd")
+    pair = base64.b64encode(b"user:p4ss w0rd").decode()
+
+    def handler(request: httpx.Request) -> httpx.Response:
+        sent = request.headers.get("authorization", "")
+        if request.url.path == "/token":
+            return httpx.Response(200, json={"token": "t0ken-value"}, headers={"warning": f'299 - "{sent}"'})
+        if not sent:
+            return httpx.Response(401, headers={"www-authenticate": 'Bearer realm="https://r.example/token"'})
+        if request.url.path != "/v2/a/b/x":
+            raise httpx.ConnectError("nobody listens")
+        place = f"https://r.example/{sent}/{pair}/p4ss w0rd"
+        return httpx.Response(307, headers={"location": place, "warning": f'299 - "{sent} p4ss w0rd"'})
+
+    with caplog.at_level(logging.DEBUG, "imglab"), mocked(handler, credentials={"r.example": secret}) as client:
+        error = client.answer(Request("https://r.example/v2/a/b/x", scope="repository:a/b:pull")).error
+    assert error and "https://r.example/Bearer%20…/…/…: unreachable" in str(error)
+    assert "r.example warns: Bearer … …" in caplog.text
+    for form in ("p4ss", pair.rstrip("="), "t0ken"):
+        assert form not in f"{error} {caplog.text}"
+
+
 # --- headers and pages -----------------------------------------------------------------------------------------------
 
 
