@@ -213,9 +213,11 @@ def _next(client: Client, answer: Answer, catalog: _Catalog) -> Request | None:
 def _failure(catalog: _Catalog, answer: Answer, error: SourceError | ParseError) -> Failure:
     if isinstance(error, ParseError):
         return Failure(catalog.locator, "bad-document", None, str(error), False)
-    if answer.status in _NO_CATALOG and not catalog.names:
-        what = f"no namespace {catalog.owner}" if catalog.owner else "no list of its repositories, or not for everybody"
-        text = f"{catalog.registry} has {what} ({error.status}): name each repository by itself"
+    what = f"namespace {catalog.owner}" if catalog.owner else "list of its repositories"
+    if (answer.status in _NO_CATALOG or error.kind == "unauthorized") and not catalog.names:
+        text = f"{catalog.registry} has no {what} ({error.status}): name each repository by itself"
+        if error.status in {401, 403}:
+            text = f"{catalog.registry} does not show the {what}: {error}; or name each repository by itself"
         return Failure(catalog.locator, "no-catalog", error.status, text, False)
     return Failure(catalog.locator, error.kind, error.status, str(error), error.is_temporary)
 
