@@ -339,6 +339,7 @@ def doctor(options: argparse.Namespace) -> int:
     from datetime import UTC, datetime
 
     from imglab import doctor
+    from imglab.credentials import files
     from imglab.errors import ParseError, SourceError
     from imglab.sources.registry import Target
 
@@ -353,6 +354,7 @@ def doctor(options: argparse.Namespace) -> int:
         doctor.Link(options.plain_http, options.ca_cert, options.insecure),
         credentials=credentials,
         trouble=trouble,
+        looked_in=files(os.environ, _home()),
         environment=os.environ,
         now=lambda: datetime.now(UTC),
     )
@@ -411,7 +413,12 @@ def _credentials(options: argparse.Namespace, names: set[str]) -> dict[str, Cred
 
 
 def _password() -> str:
-    return sys.stdin.readline().rstrip("\r\n")
+    from imglab.errors import UsageError
+
+    password = sys.stdin.readline().rstrip("\r\n")
+    if not password:
+        raise UsageError("--password-stdin: there is no password on standard input: write it there, in a line")
+    return password
 
 
 def _home() -> Path:

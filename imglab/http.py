@@ -42,7 +42,7 @@ from imglab.connections import tls_context as tls_context
 from imglab.errors import Postponed, SourceError
 from imglab.pace import SPENT, Clock, Pace, asked_wait, is_trouble
 from imglab.pace import Limits as Limits
-from imglab.secrecy import Secrets
+from imglab.secrecy import Secrets, expiry
 
 USER_AGENT = f"imglab/{__version__} (metadata of container images: tags, manifests, configs; no layers)"
 MEBIBYTE = 1024 * 1024
@@ -68,6 +68,7 @@ class Credentials:
     password: str = field(repr=False)
     kind: Literal["password", "identity-token", "registry-token"] = "password"
     found_in: str | None = None  # the file or program that keeps them; None where the user gave them
+    renewal: str | None = None  # the command that puts new ones there
 
 
 @dataclass(frozen=True, slots=True)
@@ -646,7 +647,7 @@ class _Gate:
             self.origin,
             # No redirects, as for token servers.
             lambda: self._client.exchange("POST", url, headers, MEBIBYTE, content),
-            lambda reply: _token_error(request, reply, credentials),
+            lambda reply: _token_error(request, reply, credentials, _host(self.origin)),
         )
         if error or reply is None:
             error = error or SourceError("no reply", kind="unreachable")
@@ -677,7 +678,7 @@ class _Gate:
             lambda: self._client.exchange(
                 method, url, headers, MEBIBYTE, content, named_by=named_by, on_behalf_of=self.origin
             ),
-            lambda reply: _token_error(request, reply, credentials),
+            lambda reply: _token_error(request, reply, credentials, _host(self.origin)),
         )
         if error and error.kind == "redirect":  # a name that is an address in here: refused as that address would be
             raise SourceError(str(error), kind="unauthorized", status=401)
@@ -864,7 +865,7 @@ def _judge(request: Request, reply: _Reply, credentials: Credentials | None) -> 
     """What is wrong with *reply* as an answer to *request*, which carried what *credentials* give."""
     if not 200 <= reply.status < 300:
         is_ours = _origin(reply.url) == _origin(httpx.URL(request.url))
-        return _status_error(request, reply, credentials, are_refused=is_ours and _are_refused(credentials, reply))
+        return _status_error(request, reply, credentials, refusal=_refusal(credentials, reply) if is_ours else None)
     if request.method == "HEAD":
         return None
     what = f"{request.method} {redacted(request.url)}"
@@ -881,23 +882,34 @@ def _judge(request: Request, reply: _Reply, credentials: Credentials | None) -> 
 
 
 _KINDS = {401: "unauthorized", 403: "denied", 404: "not-found", 408: "timeout", 429: "rate-limited"}
-LOG_IN = "log in with docker, podman or skopeo, or with --username and --password-stdin"
 _ADVICE = {
     "not-found": "; there is no such repository, tag or digest: check the name",
-    "rate-limited": f"; run again later, or {LOG_IN} for a higher limit",
+    "rate-limited": "; run again later",
     "server-error": "; the server is in trouble: run again later",
+    "bad-response": "; not what was expected: check host and port, and what stands in between",
 }
 _CODE = re.compile(r"[A-Z][A-Z0-9_]{0,63}")
 
 
-def _are_refused(credentials: Credentials | None, reply: _Reply) -> bool:
-    """Whether *reply* is about the credentials themselves, not about a token that they gave."""
-    if reply.status != 401 or credentials is None:
-        return False
-    if credentials.kind == "password":
-        challenges = parse_challenges(reply.headers.get_list("www-authenticate"))
-        return "basic" in challenges and "bearer" not in challenges
-    return credentials.kind == "registry-token"
+def log_in(host: str) -> str:
+    """How to log in to the registry at *host*."""
+    name = "" if host in {"docker.io", DOCKER_HUB_API, DOCKER_HUB_TAGS} else f" {host}"
+    return f"log in (docker login{name}, or with podman or skopeo), or give --username and --password-stdin"
+
+
+def _refusal(credentials: Credentials | None, reply: _Reply) -> str | None:
+    """What *reply* has against the credentials themselves, or the token that they gave; None if it is about rights."""
+    if reply.status != 401:
+        return None
+    challenges = parse_challenges(reply.headers.get_list("www-authenticate"))
+    is_basic = "basic" in challenges and "bearer" not in challenges
+    if credentials and is_basic and credentials.kind == "identity-token":
+        return f"an identity token is for a token server, and there is none{_whose(credentials)}"
+    if credentials and (is_basic or credentials.kind == "registry-token"):
+        return _wrong(credentials)
+    if challenges.get("bearer", {}).get("error") == "invalid_token":
+        return "it does not take the token that its token server gave: ask whoever runs it about clocks and keys"
+    return None
 
 
 async def _tried(
@@ -922,19 +934,29 @@ def _ended(pace: Pace, error: SourceError | None, is_pull: bool) -> SourceError 
 
 
 def _status_error(
-    request: Request, reply: _Reply, credentials: Credentials | None, *, are_refused: bool = False
+    request: Request,
+    reply: _Reply,
+    credentials: Credentials | None,
+    *,
+    refusal: str | None = None,
+    host: str | None = None,
 ) -> SourceError:
     kind = _KINDS.get(reply.status, "server-error" if reply.status >= 500 else "bad-response")
     code = _registry_code(reply.body)
     text = f"{request.method} {redacted(request.url)}: {reply.status}{f' {code}' if code else ''} ({kind})"
-    way = f"or {LOG_IN}" if credentials is None else "or ask its owner"
-    if credentials and are_refused:
-        text += f"; {_wrong(credentials)}"
-    elif httpx.URL(request.url).host in {DOCKER_HUB_API, DOCKER_HUB_TAGS} and kind in {"unauthorized", "not-found"}:
+    host = host or _host(_origin(httpx.URL(request.url)))
+    way = f"or {log_in(host)}" if credentials is None else "or ask its owner"
+    if refusal:
+        text += f"; {refusal}"
+    elif host in {DOCKER_HUB_API, DOCKER_HUB_TAGS} and kind in {"unauthorized", "not-found"}:
         text += f"; private or missing, which Docker Hub does not tell apart: check the name, {way}"
     elif kind in {"unauthorized", "denied"}:
         who = "nobody was logged in" if credentials is None else "this user may not read it"
         text += f"; {who}, or there is no such thing: check the name, {way}"
+    elif reply.status == 400 and b"HTTPS" in reply.body[:1000]:
+        text += "; it wants TLS: leave out --plain-http, or on this machine give --ca-cert or --insecure"
+    elif kind == "rate-limited" and credentials is None:
+        text += f"; run again later, {way} for a higher limit"
     else:
         text += _ADVICE.get(kind, "")
     error = _Final if kind == "rate-limited" and SPENT in reply.body else SourceError
@@ -949,19 +971,32 @@ def _registry_code(body: bytes) -> str | None:
     return code if isinstance(code, str) and _CODE.fullmatch(code) else None
 
 
+_WRONG = {
+    "password": "user name or password are wrong or have expired",
+    "identity-token": "the identity token is wrong, or it has expired or was revoked",
+    "registry-token": "the token is wrong, has expired or is for something else",
+}
+
+
 def _wrong(credentials: Credentials) -> str:
     """That they are, whose they are and what to do; never themselves."""
-    text = "user name or password are wrong or have expired"
+    return f"{_WRONG[credentials.kind]}{_whose(credentials)}"
+
+
+def _whose(credentials: Credentials) -> str:
+    ends = expiry(credentials.password)
+    until = f", good until {ends:%Y-%m-%d %H:%M} UTC" if ends else ""
     if credentials.found_in is None:
-        return f"{text} (from --username and --password-stdin): check both"
-    return f"{text} (from {credentials.found_in}): log in there again, or with --username and --password-stdin"
+        return f" (user {credentials.username}, secret from --password-stdin{until}): check both"
+    way = f"run {credentials.renewal}" if credentials.renewal else "log in there again"
+    return f" (from {credentials.found_in}{until}): {way}, or give --username and --password-stdin"
 
 
-def _token_error(request: Request, reply: _Reply, credentials: Credentials | None) -> SourceError | None:
+def _token_error(request: Request, reply: _Reply, credentials: Credentials | None, host: str) -> SourceError | None:
     if reply.status == 200:
         return None
     if credentials is None:
-        return _status_error(request, reply, None)
+        return _status_error(request, reply, None, host=host)
     if reply.status in {401, 403} or (reply.status == 400 and _is_invalid_grant(reply.body)):
         text = _wrong(credentials)
     elif reply.status in {404, 405} and credentials.kind == "identity-token":
@@ -1004,7 +1039,8 @@ def _token(reply: _Reply, url: str, unless_told: float = 60.0) -> tuple[str, flo
         if not re.fullmatch(r"[\x21-\x7e]{1,65536}", value):
             raise ValueError
     except (ValueError, LookupError, TypeError, AttributeError, RecursionError):
-        raise SourceError(f"{redacted(url)}: the token server gave no token", kind="bad-response") from None
+        text = f"{redacted(url)}: the token server gave no token: ask whoever runs it, or what stands in between"
+        raise SourceError(text, kind="bad-response") from None
     is_number = isinstance(lasts, int | float) and not isinstance(lasts, bool) and lasts > 0
     return f"Bearer {value}", float(min(lasts, 86_400) if is_number else unless_told)
 
@@ -1025,6 +1061,13 @@ def _bearer_header(secret: str, origin: Origin) -> str:
     return f"Bearer {secret}"
 
 
+_UNKNOWN_AUTHORITY = "give the certificate of its authority with --ca-cert"
+_TLS_ADVICE = {  # by the codes of OpenSSL's x509_vfy.h
+    **dict.fromkeys((9, 10), "check the clock, or tell whoever runs it"),
+    **dict.fromkeys((62, 64), "use a name that the certificate is for"),
+}
+
+
 def _translated(error: Exception, what: str) -> SourceError:
     """What httpx and aiohttp raise, in our words; the reason of theirs is told by the first cause that knows it."""
     causes = list(_causes(error))
@@ -1035,8 +1078,10 @@ def _translated(error: Exception, what: str) -> SourceError:
     if secure:
         told = [getattr(cause, "verify_message", None) or getattr(cause, "reason", None) for cause in secure]
         reason = next(filter(None, told), "no TLS there")
-        text = f"{what}: no secure connection ({reason}); check the name, or give its authority with --ca-cert"
-        return SourceError(text, kind="tls")
+        codes = (getattr(cause, "verify_code", None) for cause in secure)  # aiohttp's own have none
+        code = next((code for code in codes if code is not None), None)
+        advice = "check the port, or give --plain-http" if code is None else _TLS_ADVICE.get(code, _UNKNOWN_AUTHORITY)
+        return SourceError(f"{what}: no secure connection ({reason}); {advice}", kind="tls")
     if any(isinstance(cause, TimeoutError) for cause in causes) or type(error) in {httpx.ReadTimeout}:
         return SourceError(f"{what}: no answer in time; run again later", kind="timeout", is_temporary=True)
     if isinstance(error, httpx.TransportError | OSError):

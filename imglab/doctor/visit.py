@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import logging
 import time
 from collections.abc import Callable, Iterable, Iterator
@@ -14,7 +13,7 @@ from imglab import oci
 from imglab.doctor.step import said
 from imglab.doctor.way import Link, Server
 from imglab.http import Answer, Client, Credentials, Exchange, Limits, Request, parse_challenges, redacted
-from imglab.secrecy import Secrets
+from imglab.secrecy import Secrets, read_object
 from imglab.sources.registry import PAGE_LENGTH, Target
 
 _ACCEPT = {"accept": ", ".join(oci.MANIFEST_TYPES)}
@@ -176,15 +175,6 @@ def _secrets(credentials: Credentials | None, tokens: Iterable[Exchange]) -> Sec
 
 def _is_text(value: Any) -> bool:
     return isinstance(value, str)
-
-
-def read_object(body: bytes | str) -> dict[str, Any]:
-    """The JSON object *body*; empty if it is none."""
-    try:
-        document = json.loads(body)
-    except (ValueError, RecursionError):
-        return {}
-    return document if isinstance(document, dict) else {}
 
 
 def _log(found: Visit) -> None:
