@@ -29,9 +29,10 @@ GOOD, PARTLY, MISUSE, NOTHING = 0, 1, 2, 3
 
 def load(options: argparse.Namespace) -> int:
     """Bring the store up to the journal, or make it again."""
-    from imglab import store
+    from imglab import runs, store
     from imglab.data import data_folder
 
+    runs.recover(data_folder(options.data))
     loaded = store.load(data_folder(options.data), rebuild=options.rebuild)
     _name_damaged(loaded)
     if not options.quiet:
@@ -223,7 +224,7 @@ def _finish(outcome: Outcome, options: argparse.Namespace) -> int:
         what = "version" if run.source in ("official-images", "docs-readme") else "tag observation"
         print(
             f"{run.outcome}: {_count(run.tags, what)}, {_count(run.tags_changed, 'move')}, "
-            f"{_count(run.manifests, 'new document')}, {_count(run.requests, 'request')}, "
+            f"{_count(run.manifests, 'new document')}, {_count(run.requests or 0, 'request')}, "
             f"{_count(run.failures, 'failure')} in {seconds:.1f} s; run {outcome.run_id}"
         )
     return {"complete": GOOD, "partial": PARTLY, "failed": NOTHING}[run.outcome]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import logging
 from collections import Counter
 from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
@@ -17,6 +18,8 @@ from imglab.errors import SourceError, StoreError
 from imglab.journal import Journal, RunWriter
 from imglab.records import Config, DocumentVersion, Failure, Listing, Manifest, Record, Rows, Run, TagObservation
 from imglab.store import Load, Paths, load
+
+_logger = logging.getLogger("imglab")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -38,8 +41,8 @@ class Outcome:
 class Traffic:
     """HTTP requests sent and bytes received, as far as the source makes any."""
 
-    requests: int = 0
-    received_bytes: int = 0
+    requests: int | None = 0  # null: not known any more
+    received_bytes: int | None = 0
 
 
 def utc_now() -> datetime:
@@ -94,7 +97,14 @@ def recover(data: Path) -> None:
             for record in chain(map(_cut_short, left.records()), [stopped]):
                 writer.add(record)
                 tally.add(record)
-            writer.commit(tally.run(left.origin, left.ended_at, Traffic()))
+            writer.commit(tally.run(left.origin, left.ended_at, Traffic(None, None)))
+        _logger.info(
+            "going on from the run that was stopped at %s: %s tags and %s documents are kept (%s)",
+            f"{left.ended_at:%Y-%m-%d %H:%M:%S} UTC",
+            f"{tally.counts['tags']:,}",
+            f"{tally.counts['manifests']:,}",
+            left.run_id,
+        )
 
 
 def _cut_short(record: Record) -> Record:
