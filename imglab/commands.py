@@ -341,9 +341,12 @@ def doctor(options: argparse.Namespace) -> int:
 
     from imglab import doctor
     from imglab.credentials import files
-    from imglab.errors import ParseError, SourceError
+    from imglab.errors import ParseError, SourceError, UsageError
+    from imglab.sources.catalog import Namespace, parse_target
     from imglab.sources.registry import Target
 
+    if isinstance(parse_target(options.reference, options.tags), Namespace):
+        raise UsageError(f"{options.reference} is a pattern: name one of its repositories, doctor looks at one")
     target = Target.parse(options.reference, options.tags)
     credentials, trouble = None, None
     try:

@@ -436,7 +436,7 @@ class Client:
         pace = self._pace(_origin(url))
         async with pace.turn(is_pull=is_pull) as turn, self._slots:
             if self.limits.requests is not None and self.requests >= self.limits.requests:
-                text = f"this run may send {self.limits.requests:,} requests, which it did: run again to go on"
+                text = f"--limit-requests {self.limits.requests} is reached: run again to go on"
                 raise Postponed(text, kind="request-limit")
             self.requests += 1
             sent_at = self.clock.seconds()

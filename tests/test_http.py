@@ -1026,6 +1026,7 @@ def test_secrets_are_not_shown() -> None:
 def test_what_servers_repeat_is_not_shown(caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch) -> None:
     """Neither a warning nor the place that a redirect leads to brings a password or token into a log or a failure."""
     monkeypatch.setattr(logging.getLogger("imglab"), "propagate", True)
+    monkeypatch.setattr(logging.getLogger("imglab"), "handlers", [])  # of commands that ran before
     secret = Credentials("user", "p4ss w0rd")
     pair = base64.b64encode(b"user:p4ss w0rd").decode()
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
@@ -374,6 +375,17 @@ def test_a_page_in_place_of_a_manifest_moves_no_tag(registry: Registry) -> None:
     assert "text/html came in place of a list of tags" in failure.message
 
 
+def test_a_pattern_that_matches_nothing_is_told(
+    registry: Registry, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It may be a slip; it is no failure, for there may be such tags tomorrow."""
+    monkeypatch.setattr(logging.getLogger("imglab"), "propagate", True)
+    monkeypatch.setattr(logging.getLogger("imglab"), "handlers", [])  # of commands that ran before
+    with caplog.at_level(logging.INFO, "imglab"):
+        assert of(Failure, snapshot(registry, "r.example/team/app:4.*")) == []
+    assert "r.example/team/app: none of its 5 tags matches 4.*" in caplog.text
+
+
 def test_refused_head_leads_to_get(registry: Registry) -> None:
     """A registry without HEAD is read with GET; a digest that it states must hold."""
     registry.override["HEAD", "/v2/team/app/manifests/old"] = lambda request: httpx.Response(405)
@@ -615,7 +627,7 @@ def test_a_run_of_few_requests_is_cut_short_in_order(registry: Registry, most: i
     assert len(registry.asked) == most
     (row,) = of(Failure, records)
     assert (row.locator, row.kind, row.is_temporary) == ("r.example", "request-limit", True)
-    assert f"this run may send {most} requests" in row.message
+    assert f"--limit-requests {most} is reached" in row.message
     assert [listing.is_complete for listing in of(Listing, records)] == ([most >= 4] if most > 1 else [])
     absent = [tag for tag in of(TagObservation, records) if tag.is_absent]
     assert absent == []

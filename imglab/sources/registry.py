@@ -16,6 +16,7 @@ finds what is held and goes on from there.
 from __future__ import annotations
 
 import json
+import logging
 import re
 from collections import ChainMap, Counter
 from collections.abc import Callable, Collection, Container, Generator, Iterable, Iterator, Mapping, Sequence
@@ -42,6 +43,7 @@ _MOST_IDLE_PAGES = 10  # in a row, without a tag that was not listed before
 _MOST_BELOW = 1_000  # documents that a tag or digest leads to, over all that a repository is asked for
 _DEEPEST = 8  # indexes within indexes; two are real
 _ACCEPT = {"accept": ", ".join(oci.MANIFEST_TYPES)}
+_logger = logging.getLogger("imglab")
 _MEDIA_TYPE = re.compile(r"[\w!#$&^.+-]{1,127}/[\w!#$&^.+-]{1,127}", re.ASCII)  # RFC 6838 section 4.2
 _PLURALS = {"tag": "tags", "document": "documents", "list of tags": "lists of tags"}
 _ALL_TAGS = TagChoice()
@@ -379,6 +381,9 @@ def _listed_tags(state: _Pass, listed: _Listed, is_complete: bool, tags: list[_T
     repository, moment = listed.reference.repository, state.now()
     yield Listing(repository, moment, is_complete)
     wanted, attached = listed.wanted(), state.attached.get(repository)
+    if is_complete and not wanted and any(map(str, listed.choices)):
+        text = " or ".join(map(str, listed.choices))
+        _logger.info("%s: none of its %s tags matches %s", repository, f"{len(listed.tags):,}", text)
     if attached:
         attached.is_listed = is_complete
     for tag in listed.tags:
