@@ -34,9 +34,10 @@ GOOD, PARTLY, MISUSE, NOTHING = 0, 1, 2, 3
 
 def load(options: argparse.Namespace) -> int:
     """Bring the store up to the journal, or make it again."""
-    from imglab import store
+    from imglab import runs, store
     from imglab.data import data_folder
 
+    runs.recover(data_folder(options.data))
     loaded = store.load(data_folder(options.data), rebuild=options.rebuild)
     _name_damaged(loaded)
     if not options.quiet:
@@ -279,7 +280,7 @@ def _finish(outcome: Outcome, options: argparse.Namespace) -> int:
         what = "version" if run.source in ("official-images", "docs-readme") else "tag observation"
         print(
             f"{run.outcome}: {_count(run.tags, what)}, {_count(run.tags_changed, 'move')}, "
-            f"{_count(run.manifests, 'new document')}, {_count(run.requests, 'request')}, "
+            f"{_count(run.manifests, 'new document')}, {_count(run.requests or 0, 'request')}, "
             f"{_count(run.failures, 'failure')} in {seconds:.1f} s; run {outcome.run_id}"
         )
     return {"complete": GOOD, "partial": PARTLY, "failed": NOTHING}[run.outcome]
@@ -395,9 +396,13 @@ def doctor(options: argparse.Namespace) -> int:
     from datetime import UTC, datetime
 
     from imglab import doctor
-    from imglab.errors import ParseError, SourceError
+    from imglab.credentials import files
+    from imglab.errors import ParseError, SourceError, UsageError
+    from imglab.sources.catalog import Namespace, parse_target
     from imglab.sources.registry import Target
 
+    if isinstance(parse_target(options.reference, options.tags), Namespace):
+        raise UsageError(f"{options.reference} is a pattern: name one of its repositories, doctor looks at one")
     target = Target.parse(options.reference, options.tags)
     credentials, trouble = None, None
     try:
@@ -409,6 +414,7 @@ def doctor(options: argparse.Namespace) -> int:
         doctor.Link(options.plain_http, options.ca_cert, options.insecure),
         credentials=credentials,
         trouble=trouble,
+        looked_in=files(os.environ, _home()),
         environment=os.environ,
         now=lambda: datetime.now(UTC),
     )
@@ -467,7 +473,12 @@ def _credentials(options: argparse.Namespace, names: set[str]) -> dict[str, Cred
 
 
 def _password() -> str:
-    return sys.stdin.readline().rstrip("\r\n")
+    from imglab.errors import UsageError
+
+    password = sys.stdin.readline().rstrip("\r\n")
+    if not password:
+        raise UsageError("--password-stdin: there is no password on standard input: write it there, in a line")
+    return password
 
 
 def _home() -> Path:

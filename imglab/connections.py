@@ -182,7 +182,8 @@ def tls_context(ca_cert: Path | None, insecure: bool) -> ssl.SSLContext:
         if ca_cert:
             context.load_verify_locations(cafile=ca_cert)
     except OSError as error:
-        raise UsageError(f"{ca_cert} is no file of certificates ({error}): give one in PEM form") from error
+        reason = "it holds none" if isinstance(error, ssl.SSLError) else error.strerror
+        raise UsageError(f"{ca_cert} is no file of certificates ({reason}): give one in PEM form") from error
     if insecure:
         context.check_hostname = False
         context.verify_mode = ssl.CERT_NONE

@@ -22,13 +22,14 @@ import json
 import os
 import re
 import selectors
+import shlex
 import shutil
 import signal
 import subprocess
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import IO, Any
 
@@ -75,15 +76,26 @@ def find(
     The credentials for the repository *path* of *registry*, or for all of it; None if nobody keeps any.
 
     *ask* asks a helper. Raises ParseError if a file is not what it should be, SourceError if it cannot be read or if a
-    helper fails; neither holds anything of what is kept.
+    helper fails, or if REGISTRY_AUTH_FILE names a file that is not there; neither holds anything of what is kept.
     """
     ask = ask or functools.partial(ask_helper, environment=environment)
     registry, _ = _named(registry)
+    named = environment.get("REGISTRY_AUTH_FILE")
     for file in files(environment, home):
-        found = _find_in(_read(file), registry, path, ask)
+        found = _find_in(_read(file, must_be=bool(named)), registry, path, ask)
         if found:
-            return found
+            return replace(found, renewal=_login(file, found.renewal or registry, is_named=bool(named)))
     return None
+
+
+def _login(file: Path, name: str, *, is_named: bool) -> str:
+    """The command that writes credentials for the registry or namespace *name* to *file*."""
+    if is_named:
+        return f"podman login --authfile {shlex.quote(str(file))} {shlex.quote(name)}"
+    if file.name != "config.json":
+        return f"podman login {shlex.quote(name)}"
+    host = name.partition("/")[0]  # docker knows no namespaces
+    return "docker login" if host == DOCKER_HUB else f"docker login {shlex.quote(host)}"
 
 
 def files(environment: Mapping[str, str], home: Path) -> list[Path]:
@@ -127,12 +139,15 @@ class _Section:
         return f"{self.place}[{json.dumps(key[:100])}]"
 
 
-def _read(path: Path) -> _Section:
-    """What is in the file at *path*; nothing if there is no such file, or nothing in it."""
+def _read(path: Path, *, must_be: bool = False) -> _Section:
+    """What is in the file at *path*; nothing if there is nothing in it, or no such file and it need not be."""
     try:
         with path.open("rb") as file:
             body = file.read(_FILE_LIMIT + 1)
     except (FileNotFoundError, NotADirectoryError):
+        if must_be:
+            text = f"REGISTRY_AUTH_FILE names {path}, and there is no such file; log in with podman or skopeo, which "
+            raise SourceError(f"{text}write it, or correct or unset that", kind="unreadable") from None
         body = b""
     except OSError as error:
         text = f"{path}, which may hold credentials, cannot be read ({error.strerror}): correct that, or name another "
@@ -173,12 +188,15 @@ def _find_in(file: _Section, registry: str, path: str, ask: Ask) -> Credentials 
         try:
             found = ask(helper, address)
         except SourceError as error:
-            raise SourceError(f"{error} (named in {file.file})", kind=error.kind) from None
+            raise SourceError(f"{file.file} names a helper: {error}", kind=error.kind) from None
         if found:
-            return found
+            keeper = f"docker-credential-{helper}, named in {file.file}"
+            return replace(found, found_in=keeper, renewal=registry)
     auths = file.section("auths")
-    entries = (_credentials(auths.section(key)) for key in _matching(auths.values, registry, path))
-    return next(filter(None, entries), None)
+    for key in _matching(auths.values, registry, path):
+        if found := _credentials(auths.section(key)):
+            return replace(found, renewal="/".join(filter(None, _named(key))))
+    return None
 
 
 def _helper(file: _Section, registry: str) -> tuple[str, list[str]]:

@@ -36,10 +36,10 @@ def open_store(data: Path | str | None = None) -> Store:
     paths = Paths(folder)
     if paths.published() is None:
         if not Journal(paths.journal).run_ids():
-            raise StoreEmpty(
-                f"nothing was ever loaded into {folder.absolute()}: "
-                "try `imglab demo`, `imglab snapshot REFERENCE` or `imglab import`"
-            )
+            way = "try `imglab demo`, `imglab snapshot REFERENCE` or `imglab import`"
+            if paths.journal.is_dir() and any(paths.journal.glob(".*.tmp")):
+                way = "a run is under way, or was stopped and has left something: `imglab load` takes that in"
+            raise StoreEmpty(f"nothing was ever loaded into {folder.absolute()}: {way}")
         load(folder)
     return Store(folder)
 

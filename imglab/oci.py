@@ -66,6 +66,10 @@ _HUB_NAMES = {"index.docker.io", "registry-1.docker.io", "registry.hub.docker.co
 _HOST_LABEL = r"(?:[a-zA-Z0-9](?:[a-zA-Z0-9-]*[a-zA-Z0-9])?)"
 _REGISTRY = re.compile(rf"(?:{_HOST_LABEL}(?:\.{_HOST_LABEL})*|\[[0-9a-fA-F:.]+\])(?::(\d{{1,5}}))?")
 _FOUR_NUMBERS = re.compile(r"\d+(?:\.\d+){3}")
+# What would be an image of Docker Hub with a port for its tag; a dot alone is in names there too, as in rocket.chat.
+_BARE_REGISTRY = re.compile(
+    r"(?:\d{1,3}(?:\.\d{1,3}){3}|\[[0-9a-fA-F:.]+\]|localhost)(?::\d{1,5})?|[a-zA-Z0-9.-]+\.[a-zA-Z]{2,}:\d{4,5}"
+)
 _COMPONENT = re.compile(r"[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*")
 _TAG = re.compile(r"[a-zA-Z0-9_][a-zA-Z0-9._-]{0,127}")
 _GLOB = re.compile(r"[*?\[]")
@@ -89,6 +93,8 @@ class Reference:
         """
         name, digest = _split_digest(text)
         name, tag = _split_tag(name)
+        if _BARE_REGISTRY.fullmatch(text):
+            raise _invalid(text, f"it is a registry: add a repository, as in {text}/owner/name")
         reference = _repository(text, name)
         if tag is not None and not _TAG.fullmatch(tag):
             raise _invalid(text, f"the tag {_shown(tag)} is no tag: up to 128 letters, digits, '_', '.' and '-'")

@@ -23,7 +23,7 @@ def write(frame: pl.DataFrame, form: str, out: Path | None = None) -> None:
     *frame* in one of FORMATS, to the file *out* or to standard output.
 
     Tables and Markdown are for people: digests are shortened, times are minutes, numbers have separators, control
-    characters are shown, not sent. CSV, JSON and Parquet hold every digit.
+    characters are shown, not sent. CSV, JSON and Parquet hold every digit; on a terminal CSV and JSON show them too.
     """
     if form == "parquet":
         _write_parquet(frame, out)
@@ -32,7 +32,8 @@ def write(frame: pl.DataFrame, form: str, out: Path | None = None) -> None:
     elif form == "table":
         _print_table(frame, sys.stdout)
     else:
-        sys.stdout.write(text(frame, form))
+        words = text(frame, form)
+        sys.stdout.write("\n".join(map(visible, words.split("\n"))) if sys.stdout.isatty() else words)
 
 
 def text(frame: pl.DataFrame, form: str) -> str:

@@ -253,7 +253,7 @@ class Pace:
         if limit:
             text += f" of {int(limit[1]):,} in {int(limit[2]) / 3600:g} hours"
         if status is None:
-            text += f", which are kept (--reserve {self._limits.reserve})"
+            text += f", which are kept (--reserve {self._limits.reserve})" if self._limits.reserve else ""
         now = self._clock.now()
         wait = asked_wait(429, headers, now) or (float(limit[2]) if limit else None)
         text += f": resume after {moment(now, wait)}" if wait else ": run again later"

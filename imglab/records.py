@@ -37,8 +37,8 @@ class Run(Record):
     tags: int  # tags observed (of documents that observe none: versions read)
     tags_changed: int  # of these, seen at another digest than the journal knew before
     manifests: int  # indexes, manifests and configs new to the journal
-    requests: int  # HTTP requests sent, retries and tokens included
-    received_bytes: int  # bytes of response bodies as decoded
+    requests: int | None  # HTTP requests sent, retries and tokens included; null of a run that was stopped
+    received_bytes: int | None  # bytes of response bodies as decoded; null likewise
     failures: int
     imglab_version: str
 

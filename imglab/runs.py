@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import logging
 from collections import Counter
 from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
@@ -29,6 +30,8 @@ from imglab.records import (
 )
 from imglab.store import Load, Paths, load
 
+_logger = logging.getLogger("imglab")
+
 
 @dataclasses.dataclass(frozen=True)
 class Outcome:
@@ -49,8 +52,8 @@ class Outcome:
 class Traffic:
     """HTTP requests sent and bytes received, as far as the source makes any."""
 
-    requests: int = 0
-    received_bytes: int = 0
+    requests: int | None = 0  # null: not known any more
+    received_bytes: int | None = 0
 
 
 def utc_now() -> datetime:
@@ -105,7 +108,14 @@ def recover(data: Path) -> None:
             for record in chain(map(_cut_short, left.records()), [stopped]):
                 writer.add(record)
                 tally.add(record)
-            writer.commit(tally.run(left.origin, left.ended_at, Traffic()))
+            writer.commit(tally.run(left.origin, left.ended_at, Traffic(None, None)))
+        _logger.info(
+            "going on from the run that was stopped at %s: %s tags and %s documents are kept (%s)",
+            f"{left.ended_at:%Y-%m-%d %H:%M:%S} UTC",
+            f"{tally.counts['tags']:,}",
+            f"{tally.counts['manifests']:,}",
+            left.run_id,
+        )
 
 
 def _cut_short(record: Record) -> Record:

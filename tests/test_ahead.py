@@ -12,6 +12,7 @@ import pytest
 from made import REPOSITORY, commit, config, day, digest, image, index, seen
 
 from imglab.ahead import Abandoned, Ahead, Origin, abandoned
+from imglab.cli import main
 from imglab.data import open_store
 from imglab.errors import JournalError
 from imglab.journal import Journal, schema
@@ -106,10 +107,26 @@ def test_a_stopped_run_is_kept_by_the_next(tmp_path: Path) -> None:
     assert not list(journal.root.rglob("ahead*"))
     (run,) = journal.scan(RECORDS[0]).collect().rows(named=True)
     assert (run["outcome"], run["tags"], run["manifests"], run["failures"]) == ("partial", 1, 1, 1)
+    assert (run["requests"], run["received_bytes"]) == (None, None)  # nobody knows any more
     assert journal.scan(Blob).collect()["digest"].to_list() == [digest("a1")]
     assert journal.scan(Layer).collect().height == 2
     recover(tmp_path)
     assert len(journal.run_ids()) == 1
+
+
+def test_what_a_stopped_run_kept_is_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Before there is a store one learns how to get at it; who goes on says from where, unless told to be quiet."""
+    told = [seen("a", "a1", day(1)), *DOCUMENT, seen("b", "a1", day(1))]
+    for quiet in ((), ("--quiet",)):
+        data = tmp_path / f"data{len(quiet)}"
+        broken_off(data, told, KeyboardInterrupt())
+        assert main(["--data", str(data), "status"]) == 2
+        assert "was stopped and has left something: `imglab load` takes that in" in capsys.readouterr().err
+        assert main(["--data", str(data), *quiet, "load"]) == 0
+        said = capsys.readouterr().err
+        assert said == "" if quiet else ": 1 tags and 1 documents are kept" in said
+        assert main(["--data", str(data), "runs", "--format", "csv"]) == 0
+        assert ",partial,1,0,1,,,1," in capsys.readouterr().out
 
 
 def test_a_stopped_run_ends_no_tag(tmp_path: Path) -> None:

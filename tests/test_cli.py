@@ -175,6 +175,12 @@ def test_the_password_comes_from_standard_input_only(
         assert b"s3cret-word" not in path.read_bytes()
 
 
+def test_doctor_looks_at_one_repository(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A pattern, which snapshot takes, is told so."""
+    assert imglab(tmp_path, "doctor", "127.0.0.1:1/team/*") == 2
+    assert "is a pattern: name one of its repositories" in capsys.readouterr().err
+
+
 def test_help_comes_at_once() -> None:
     """--help imports none of the heavy libraries."""
     program = (

@@ -125,6 +125,31 @@ def test_the_first_file_that_knows_a_registry_counts(machine: Machine) -> None:
     assert machine.user("quay.io") is None
 
 
+def test_each_file_has_the_command_that_writes_it(machine: Machine) -> None:
+    """Of the tool whose file it is, with what that takes for a namespace, for Docker Hub, and for a file by name."""
+    keys = {"quay.io": basic("x"), "ghcr.io/team": basic("x"), "https://index.docker.io/v1/": basic("x")}
+    asked = (("quay.io", ""), ("ghcr.io", "team/app"), ("docker.io", "library/python"))
+
+    def renewals() -> list[str | None]:
+        return [found.renewal for found in (machine.find(*name) for name in asked) if found]
+
+    machine.keep({"auths": keys})
+    assert renewals() == ["docker login quay.io", "docker login ghcr.io", "docker login"]
+    machine.keep({"auths": keys}, ".config/containers/auth.json")
+    assert renewals() == ["podman login quay.io", "podman login ghcr.io/team", "podman login docker.io"]
+    named = machine.keep({"auths": keys}, "my own.json")
+    machine.environment["REGISTRY_AUTH_FILE"] = str(named)
+    assert renewals()[0] == f"podman login --authfile '{named}' quay.io"
+
+
+def test_a_file_that_is_named_must_be_there(machine: Machine) -> None:
+    """A slip in REGISTRY_AUTH_FILE is told, not taken for nobody being logged in."""
+    machine.environment["REGISTRY_AUTH_FILE"] = str(machine.home / "nothing.json")
+    error = machine.error()
+    assert isinstance(error, SourceError) and error.kind == "unreadable"
+    assert str(error).startswith(f"REGISTRY_AUTH_FILE names {machine.home}/nothing.json, and there is no such file")
+
+
 def test_nobody_keeps_anything_in_a_home_that_is_none(machine: Machine) -> None:
     """Service users have /dev/null or nothing at all for a home."""
     for home in (Path(os.devnull), Path("/nonexistent"), Path("~")):
@@ -351,9 +376,10 @@ def test_any_json_is_survived(document: object) -> None:
 def test_a_helper_is_asked_by_its_protocol(machine: Machine) -> None:
     """`get` on the command line, the address on its standard input; name and secret come back."""
     machine.knows("vault", **{"quay.io": ("user", SECRET)})
-    machine.keep({"credHelpers": {"quay.io": "vault"}})
+    path = machine.keep({"credHelpers": {"quay.io": "vault"}})
     found = machine.find("quay.io", "team/app")
-    assert found == Credentials("user", SECRET, found_in="docker-credential-vault")
+    keeper = f"docker-credential-vault, named in {path}"
+    assert found == Credentials("user", SECRET, found_in=keeper, renewal="docker login quay.io")
     assert machine.asked("vault") == ["get quay.io"]
 
 
@@ -456,8 +482,8 @@ def test_a_helper_that_fails_is_an_error_without_secrets(machine: Machine, scrip
     path = machine.keep({"credsStore": "vault"})
     error = machine.error()
     assert isinstance(error, SourceError) and error.kind == "credentials"
-    assert str(error).startswith("docker-credential-vault gives no credentials for quay.io: ")
-    assert said in str(error) and "--password-stdin" in str(error) and f"(named in {path})" in str(error)
+    helper = f"{path} names a helper: docker-credential-vault gives no credentials for quay.io: "
+    assert str(error).startswith(helper) and said in str(error) and "--password-stdin" in str(error)
 
 
 def test_a_helper_that_hangs_is_ended_with_all_it_started(machine: Machine, tmp_path: Path) -> None:
@@ -524,10 +550,11 @@ def test_a_helper_sees_the_environment_that_was_given(machine: Machine) -> None:
 
 def test_any_other_way_to_ask_will_do(machine: Machine) -> None:
     """Helpers need not be programs."""
-    machine.keep({"credsStore": "vault"})
+    path = machine.keep({"credsStore": "vault"})
     asked: list[tuple[str, str]] = []
     found = machine.find("quay.io", ask=lambda *words: asked.append(words) or Credentials("user", SECRET))  # type: ignore[func-returns-value]
-    assert (found, asked) == (Credentials("user", SECRET), [("vault", "quay.io")])
+    assert found and (found.password, found.found_in) == (SECRET, f"docker-credential-vault, named in {path}")
+    assert asked == [("vault", "quay.io")]
 
 
 # --- with a registry -------------------------------------------------------------------------------------------------

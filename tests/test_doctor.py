@@ -9,7 +9,7 @@ import socket
 import ssl
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from pathlib import Path
@@ -22,10 +22,11 @@ from faulty import Faulty, faulty_server, reply
 from imglab import doctor
 from imglab.cli import main
 from imglab.doctor.network import Attempt, Certificate, Network, Resolved, Secured
-from imglab.doctor.replies import expiry, rights
+from imglab.doctor.replies import rights
 from imglab.doctor.step import Step
 from imglab.errors import ImglabError, ParseError, SourceError, UsageError
 from imglab.http import Client, Credentials
+from imglab.secrecy import expiry
 from imglab.sources.registry import Target
 
 NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
@@ -105,6 +106,7 @@ def examined(
     *,
     credentials: Credentials | None = None,
     trouble: ImglabError | None = None,
+    looked_in: Sequence[Path] = (),
     network: Network | None = None,
     link: doctor.Link | None = None,
     environment: Mapping[str, str] | None = None,
@@ -117,6 +119,7 @@ def examined(
             link or doctor.Link(),
             credentials=credentials,
             trouble=trouble,
+            looked_in=looked_in,
             environment=environment or {},
             now=lambda: now,
             network=network or Near(),
@@ -496,6 +499,41 @@ def test_missing_credentials_are_told_as_missing() -> None:
     assert examined(REFERENCE, Registry(BEARER))["credentials"].outcome == "ok"
 
 
+def test_missing_credentials_are_told_with_where_they_were_looked_for(tmp_path: Path) -> None:
+    """The files that may hold some, and which of them are not there: perhaps they are another user's."""
+    (tmp_path / "config.json").touch()
+    looked_in = (tmp_path / "auth.json", tmp_path / "config.json")
+    step = examined(REFERENCE, Registry(BASIC, answer=httpx.Response(401)), looked_in=looked_in)["credentials"]
+    places = f"{tmp_path}/auth.json (no such file) or {tmp_path}/config.json"
+    assert step.seen == f"missing: none for registry.r.example in {places}"
+    assert "docker login registry.r.example" in step.advice
+
+
+def test_credentials_that_nobody_asks_for_are_not_missed() -> None:
+    """A firewall that answers 403 in the registry's place wants none."""
+    page = httpx.Response(403, headers={"content-type": "text/html"})
+    steps = examined(REFERENCE, lambda request: page)
+    assert (steps["registry"].outcome, steps["credentials"].outcome) == ("problem", "skipped")
+
+
+def test_a_token_that_the_registry_refuses_is_no_lack_of_rights() -> None:
+    """It says so itself (RFC 6750, section 3.1): clocks or keys of registry and token server differ."""
+    challenge = {"www-authenticate": f'{BEARER},error="invalid_token"'}
+    steps = examined(REFERENCE, Registry(BEARER, answer=httpx.Response(401, headers=challenge)), credentials=SECRET)
+    assert "does not take the token that its token server gave" in steps["rights"].seen
+    assert "clocks" in steps["rights"].advice
+
+
+def test_a_refused_identity_token_is_a_matter_of_credentials() -> None:
+    """Its token server answers 400 with a word for it, which is no fault of the server's."""
+    identity = Credentials("<token>", "p4ssw0rd", "identity-token", "/run/auth.json", "podman login registry.r.example")
+    refused = httpx.Response(400, json={"error": "invalid_grant"})
+    steps = examined(REFERENCE, Registry(BEARER, refused), credentials=identity)
+    assert "it is wrong, or it has expired or was revoked" in steps["credentials"].seen
+    assert steps["credentials"].advice == "run podman login registry.r.example"
+    assert steps["token"].advice == "see credentials"
+
+
 @pytest.mark.parametrize(
     ("registry", "by"),
     [
@@ -612,7 +650,7 @@ def test_a_password_without_tls_is_a_warning() -> None:
     [
         (page(), "text/html; charset=utf-8, no token", "ask whoever runs it"),
         (httpx.Response(500), "answers 500", "in trouble"),
-        (httpx.Response(429, headers={"retry-after": DATE}), f"asks to wait {DATE}", "too many"),
+        (httpx.Response(429, headers={"retry-after": DATE}), f"asks to wait until {DATE}", "too many"),
         (httpx.Response(302, headers={"location": "https://evil.example/"}), "answers 302", "ask"),
         (httpx.Response(403), "answers 403", "look alike"),
     ],

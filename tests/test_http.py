@@ -12,11 +12,13 @@ import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import replace
 from datetime import UTC, datetime
+from pathlib import Path
 from traceback import extract_tb
 from urllib.parse import parse_qsl
 
 import httpx
 import pytest
+from certificates import authority
 from faulty import Faulty, cut, endless, faulty_server, reply, reset, sha256
 from hypothesis import given
 from hypothesis import strategies as st
@@ -39,6 +41,7 @@ NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
 SECRET = Credentials("user", "p4ssw0rd")
 IDENTITY = Credentials("<token>", "p4ssw0rd", "identity-token", "docker-credential-vault")
 TOKEN = Credentials("", "p4ssw0rd", "registry-token", "/home/user/.docker/config.json")
+JWT = "x.eyJleHAiOiAxNzY3MjU4MDAwfQ.x"  # until 2026-01-01 09:00 UTC
 Handler = Callable[[httpx.Request], httpx.Response]
 
 
@@ -452,7 +455,30 @@ def test_tls_trouble_is_final(server: Faulty) -> None:
     with Client() as client:
         error = client.answer(Request(f"https://{server.registry}/x")).error
     assert error is not None
-    assert (error.kind, error.is_temporary, "--ca-cert" in str(error)) == ("tls", False, True)
+    assert (error.kind, error.is_temporary, "--plain-http" in str(error)) == ("tls", False, True)
+
+
+def test_what_is_wrong_with_a_certificate_says_what_to_do(tmp_path: Path) -> None:
+    """An unknown authority, an end that is past and another name have each their own advice."""
+    signer = authority(tmp_path)
+    for name, options, trusted, advice in (
+        ("known", {}, True, None),
+        ("unknown", {}, False, "give the certificate of its authority with --ca-cert"),
+        ("expired", {"begins": -9, "ends": -1}, True, "certificate has expired); check the clock, or tell whoever"),
+        ("other", {"names": "DNS:other.example"}, True, "use a name that the certificate is for"),
+    ):
+        with faulty_server(signer.context(name, **options)) as server:
+            server.on("/x", reply(200))
+            with Client(ca_cert=signer.certificate if trusted else None) as client:
+                error = client.answer(Request(f"https://{server.registry}/x")).error
+        assert error is None if advice is None else advice in str(error)
+
+
+def test_a_server_that_wants_tls_is_told_so(client: Client, server: Faulty) -> None:
+    """As Go's servers say it to those who speak plain HTTP."""
+    server.on("/x", reply(400, b"Client sent an HTTP request to an HTTPS server.\n"))
+    error = client.answer(Request(f"{server.url}/x")).error
+    assert "400 (bad-response); it wants TLS: leave out --plain-http" in str(error)
 
 
 def test_unreadable_certificates_are_misuse(tmp_path: object) -> None:
@@ -1098,7 +1124,7 @@ def test_an_identity_token_gets_tokens_by_post() -> None:
     assert not any("p4ssw0rd" in str(request.url) or b"p4ssw0rd" in request.content for request in others)
 
 
-WRONG = "user name or password are wrong or have expired (from docker-credential-vault)"
+WRONG = "the identity token is wrong, or it has expired or was revoked (from docker-credential-vault)"
 
 
 @pytest.mark.parametrize(
@@ -1138,7 +1164,7 @@ def test_a_registry_token_is_used_as_it_is() -> None:
         error = client.answer(PULL).error
     assert tokens.asked == []
     assert kind(error) == "unauthorized"
-    assert "are wrong or have expired (from /home/user/.docker/config.json)" in str(error)
+    assert "has expired or is for something else (from /home/user/.docker/config.json)" in str(error)
 
 
 @pytest.mark.parametrize("credentials", [IDENTITY, TOKEN])
@@ -1197,15 +1223,15 @@ def test_a_refused_password_is_told_with_its_keeper(server: Faulty, other: Fault
 @pytest.mark.parametrize(
     ("status", "challenge", "credentials", "words"),
     [
-        (401, "Basic realm=x", None, "nobody was logged in, or there is no such thing: check the name, or log in with"),
-        (403, "Basic realm=x", None, "nobody was logged in, or there is no such thing: check the name, or log in with"),
-        (401, "Basic realm=x", SECRET, "are wrong or have expired (from --username and --password-stdin): check both"),
-        (
-            401,
-            "Basic realm=x",
-            replace(SECRET, found_in="vault"),
-            "(from vault): log in there again, or with --username",
-        ),
+        (401, "Basic realm=x", None, "nobody was logged in, or there is no such thing: check the name, or log in ("),
+        (403, "Basic realm=x", None, "nobody was logged in, or there is no such thing: check the name, or log in ("),
+        (403, "Basic realm=x", None, "log in (docker login 127.0.0.1:"),
+        (401, "Basic realm=x", SECRET, "wrong or have expired (user user, secret from --password-stdin): check both"),
+        (401, "Basic realm=x", replace(SECRET, found_in="f"), "(from f): log in there again, or give --username"),
+        (401, "Basic realm=x", replace(SECRET, found_in="f", renewal="podman login r"), "(from f): run podman login r"),
+        (401, "Basic realm=x", Credentials("u", JWT), "secret from --password-stdin, good until 2026-01-01 09:00 UTC"),
+        (401, "Basic realm=x", IDENTITY, "a token server, and there is none (from docker-credential-vault): log in"),
+        (401, 'Bearer realm="TOKEN",error="invalid_token"', SECRET, "it does not take the token that its token server"),
         (403, "Basic realm=x", SECRET, "this user may not read it, or there is no such thing: check the name, or ask"),
         (401, 'Bearer realm="TOKEN"', SECRET, "this user may not read it, or there is no such thing: check the name"),
     ],
@@ -1388,6 +1414,32 @@ def test_secrets_are_not_shown() -> None:
     assert not any("p4ssw0rd" in repr(credentials) for credentials in (SECRET, IDENTITY, TOKEN))
     assert redacted("https://user:pw@h.example/a?token=x#y") == "https://h.example/a"
     assert redacted("https://user:p@w@h.example/a@b") == "https://h.example/a@b"
+
+
+def test_what_servers_repeat_is_not_shown(caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Neither a warning nor the place that a redirect leads to brings a password or token into a log or a failure."""
+    monkeypatch.setattr(logging.getLogger("imglab"), "propagate", True)
+    monkeypatch.setattr(logging.getLogger("imglab"), "handlers", [])  # of commands that ran before
+    secret = Credentials("user", "p4ss w0rd")
+    pair = base64.b64encode(b"user:p4ss w0rd").decode()
+
+    def handler(request: httpx.Request) -> httpx.Response:
+        sent = request.headers.get("authorization", "")
+        if request.url.path == "/token":
+            return httpx.Response(200, json={"token": "t0ken-value"}, headers={"warning": f'299 - "{sent}"'})
+        if not sent:
+            return httpx.Response(401, headers={"www-authenticate": 'Bearer realm="https://r.example/token"'})
+        if request.url.path != "/v2/a/b/x":
+            raise httpx.ConnectError("nobody listens")
+        place = f"https://r.example/{sent}/{pair}/p4ss w0rd"
+        return httpx.Response(307, headers={"location": place, "warning": f'299 - "{sent} p4ss w0rd"'})
+
+    with caplog.at_level(logging.DEBUG, "imglab"), mocked(handler, credentials={"r.example": secret}) as client:
+        error = client.answer(Request("https://r.example/v2/a/b/x", scope="repository:a/b:pull")).error
+    assert error and "https://r.example/Bearer%20…/…/…: unreachable" in str(error)
+    assert "r.example warns: Bearer … …" in caplog.text
+    for form in ("p4ss", pair.rstrip("="), "t0ken"):
+        assert form not in f"{error} {caplog.text}"
 
 
 # --- headers and pages -----------------------------------------------------------------------------------------------

@@ -79,3 +79,25 @@ def test_text_goes_to_a_file_when_asked(tmp_path: Path, form: str) -> None:
     """--out writes what would have been printed."""
     output.write(FRAME, form, tmp_path / "out")
     assert (tmp_path / "out").read_text("utf-8") == output.text(FRAME, form)
+
+
+class Terminal(io.StringIO):
+    """What a person reads."""
+
+    def isatty(self) -> bool:
+        return True
+
+
+@pytest.mark.parametrize("form", ["table", "csv", "json", "markdown"])
+def test_no_form_sends_control_characters_to_a_terminal(monkeypatch: pytest.MonkeyPatch, form: str) -> None:
+    """Not the eight-bit ones either, nor what turns the direction of writing; to a pipe CSV goes as it is."""
+    frame = pl.DataFrame({"tag": ["a\x1b[31m\x9b31m\u202eb", "c\nd"], "count": [1, 2]})
+    terminal, pipe = Terminal(), io.StringIO()
+    monkeypatch.setattr("sys.stdout", terminal)
+    output.write(frame, form)
+    printed = terminal.getvalue()
+    assert not [mark for mark in ("\x1b[31m", "\x9b", "\u202e") if mark in printed]
+    assert "31m" in printed
+    monkeypatch.setattr("sys.stdout", pipe)
+    output.write(frame, form)
+    assert pipe.getvalue() == output.text(frame, form)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+import logging
 from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
@@ -406,6 +407,31 @@ def test_without_a_usable_digest_the_tag_is_fetched(registry: Registry, stated: 
     assert registry.fetched()[digest] == 0
 
 
+def test_a_page_in_place_of_a_manifest_moves_no_tag(registry: Registry) -> None:
+    """A proxy that answers 200 in a registry's place says nothing of tags: neither where they point, nor which."""
+    page = httpx.Response(200, headers={"content-type": "text/html; charset=utf-8"}, content=b"<html>Log in</html>")
+    for method, name in (("HEAD", "manifests/latest"), ("GET", "manifests/latest"), ("GET", "tags/list")):
+        registry.override[method, f"/v2/team/app/{name}"] = lambda request: page
+    records = snapshot(registry, "r.example/team/app:latest")
+    assert failures(records) == [("bad-response", "r.example/team/app:latest")]
+    assert "text/html came in place of a manifest: check host and port" in of(Failure, records)[0].message
+    assert len(records) == 1
+    (failure,) = snapshot(registry, "r.example/team/app")
+    assert (failure.kind, failure.locator) == ("bad-response", "r.example/team/app")
+    assert "text/html came in place of a list of tags" in failure.message
+
+
+def test_a_pattern_that_matches_nothing_is_told(
+    registry: Registry, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It may be a slip; it is no failure, for there may be such tags tomorrow."""
+    monkeypatch.setattr(logging.getLogger("imglab"), "propagate", True)
+    monkeypatch.setattr(logging.getLogger("imglab"), "handlers", [])  # of commands that ran before
+    with caplog.at_level(logging.INFO, "imglab"):
+        assert of(Failure, snapshot(registry, "r.example/team/app:4.*")) == []
+    assert "r.example/team/app: none of its 5 tags matches 4.*" in caplog.text
+
+
 @pytest.mark.parametrize("status", [400, 404, 405, 501])
 def test_refused_head_leads_to_get(registry: Registry, status: int) -> None:
     """A registry without HEAD is read with GET; a digest that it states must hold."""
@@ -729,7 +755,7 @@ def test_a_run_of_few_requests_is_cut_short_in_order(registry: Registry, most: i
     assert len(registry.asked) == most
     (row,) = of(Failure, records)
     assert (row.locator, row.kind, row.is_temporary) == ("r.example", "request-limit", True)
-    assert f"this run may send {most} requests" in row.message
+    assert f"--limit-requests {most} is reached" in row.message
     assert [listing.is_complete for listing in of(Listing, records)] == ([most >= 4] if most > 1 else [])
     absent = [tag for tag in of(TagObservation, records) if tag.is_absent]
     assert absent == []

@@ -9,8 +9,9 @@ of it ends within half a minute. What servers say is data: it is cut, and what t
 from __future__ import annotations
 
 import shlex
-from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
+from pathlib import Path
 from urllib.parse import urlsplit
 
 from imglab.connections import tls_context
@@ -39,6 +40,7 @@ def examine(
     *,
     credentials: Credentials | None,
     trouble: ImglabError | None = None,
+    looked_in: Sequence[Path] = (),
     environment: Mapping[str, str],
     now: Callable[[], datetime],
     seconds: float = SECONDS,
@@ -48,8 +50,9 @@ def examine(
     """
     The steps between this machine and the registry of *target*, as they are taken.
 
-    *trouble* is why credentials that somebody keeps could not be had. *environment* may name proxies. What is wrong is
-    told by the steps; raises UsageError if *link* holds no usable certificate authority.
+    *trouble* is why credentials that somebody keeps could not be had; *looked_in* are the files that may hold some.
+    *environment* may name proxies. What is wrong is told by the steps; raises UsageError if *link* holds no usable
+    certificate authority.
     """
     server = _server(target, link, client)
     deadline = Deadline.after(seconds, _STEPS)
@@ -62,7 +65,9 @@ def examine(
         anonymous: Visit | None = None
         if replies.is_refused(found) and found.requests + 3 <= _MOST_REQUESTS:
             anonymous = visit(target, server, link, None, deadline=deadline, now=now, client=client)
-        yield from _replies(found, trouble, anonymous, now())
+        yield replies.registry_step(found)
+        yield replies.credentials_step(found, trouble, anonymous, now(), looked_in)
+        yield from _replies(found)
     else:
         yield from (Step(name, "skipped", "the registry was not reached") for name in _OF_VISITS)
     yield _history_step(target)
@@ -109,9 +114,7 @@ def _way(
     return secured.fault is None
 
 
-def _replies(found: Visit, trouble: ImglabError | None, anonymous: Visit | None, now: datetime) -> Iterator[Step]:
-    yield replies.registry_step(found)
-    yield replies.credentials_step(found, trouble, anonymous, now)
+def _replies(found: Visit) -> Iterator[Step]:
     yield replies.token_step(found)
     yield replies.rights_step(found)
     yield replies.content_step(found)

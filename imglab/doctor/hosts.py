@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from imglab.http import LOG_IN
+from imglab.http import log_in
 
 _ALIKE = "what is private and what does not exist look alike to those who may not read it"
 
@@ -21,11 +21,12 @@ class Host:
     passwords: str = ""
     unread: str = _ALIKE  # that something cannot be read
     denied: str = ""  # what else it may mean where somebody is logged in
+    name: str = ""
 
     @property
     def login(self) -> str:
         """How to log in."""
-        return f"{LOG_IN}: {self.passwords}" if self.passwords else LOG_IN
+        return ": ".join(filter(None, (log_in(self.name), self.passwords)))
 
 
 _HOSTS = (
@@ -79,5 +80,5 @@ def host_of(registry: str) -> Host:
     """What is known of *registry*, by its name as in references."""
     for pattern, host in _HOSTS:
         if match := re.fullmatch(pattern, registry):
-            return Host(host.passwords.format(**match.groupdict()), host.unread, host.denied)
-    return Host()
+            return Host(host.passwords.format(**match.groupdict()), host.unread, host.denied, registry)
+    return Host(name=registry)

@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
-import base64
-import binascii
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
+from pathlib import Path
 from typing import Any
 
 from imglab import oci
 from imglab.doctor.hosts import host_of
 from imglab.doctor.step import Step, duration, said, told
-from imglab.doctor.visit import Visit, read_object
+from imglab.doctor.visit import Visit
 from imglab.errors import ImglabError, ParseError
-from imglab.http import LOG_IN, Credentials, Exchange, Limits, next_link
+from imglab.http import Credentials, Exchange, Limits, log_in, next_link, parse_challenges
+from imglab.secrecy import claims, expiry, read_object
 from imglab.sources.registry import parse_tags
 
 CLOCKS_SECONDS = 60  # by which clocks may differ
@@ -47,7 +47,8 @@ def registry_step(visit: Visit) -> Step:
         return Step("registry", "problem", *_trouble_of(visit))
     reply = visit.pings[-1]
     if reply.status is None or 300 <= reply.status < 400:
-        return Step("registry", "problem", *_trouble_of(visit, reply))
+        trouble, advice = _trouble_of(visit, reply)
+        return Step("registry", "problem", f"{trouble}{_elsewhere(visit, visit.pings)}", advice)
     version = reply.headers.get("docker-distribution-api-version")
     seen = f"/v2/ answers {reply.status} in {duration(reply.seconds)}{_elsewhere(visit, visit.pings)}"
     seen += f", {visit.said(version, 40)}" if version else ""
@@ -102,30 +103,37 @@ def _closed_step(visit: Visit, seen: str, reply: Exchange) -> Step:
 # --- credentials and tokens ------------------------------------------------------------------------------------------
 
 
-def credentials_step(visit: Visit, trouble: ImglabError | None, anonymous: Visit | None, now: datetime) -> Step:
+def credentials_step(
+    visit: Visit, trouble: ImglabError | None, anonymous: Visit | None, now: datetime, looked_in: Sequence[Path] = ()
+) -> Step:
     """
     Which credentials there are, and what became of them.
 
-    *trouble* is why those that somebody keeps could not be had; *anonymous* is a visit without those that were refused.
+    *trouble* is why those that somebody keeps could not be had; *anonymous* is a visit without those that were refused;
+    *looked_in* are the files in which there were none.
     """
     if trouble:
         seen, advice = told(trouble)
         return Step("credentials", "problem", seen, advice or "correct it, or name another file in REGISTRY_AUTH_FILE")
     if visit.credentials is None:
-        return _missing_step(visit)
+        return _missing_step(visit, looked_in)
     who = _who(visit.credentials)
     ended = expiry(visit.credentials.password)
     if ended and ended <= now:
         seen = f"{who}: expired {duration((now - ended).total_seconds())} ago, at {ended:%Y-%m-%d %H:%M} UTC"
-        return Step("credentials", "problem", seen, host_of(_registry(visit)).login)
+        return Step("credentials", "problem", seen, _again(visit))
     if is_refused(visit):
         return _refused_step(visit, who, anonymous)
     return _taken_step(visit, f"{who}{_ends(ended, now)}")
 
 
-def _missing_step(visit: Visit) -> Step:
+def _missing_step(visit: Visit, looked_in: Sequence[Path]) -> Step:
+    if not visit.challenges and visit.pings and visit.pings[-1].status == 403:
+        return Step("credentials", "skipped", "none were given, and none are asked for: see registry")
     if visit.status in {401, 403} or _last(visit.tokens, 401, 403):
-        return Step("credentials", "problem", "missing: none were given", host_of(_registry(visit)).login)
+        places = " or ".join(str(path) if path.exists() else f"{path} (no such file)" for path in looked_in)
+        seen = f"missing: none for {_registry(visit)} in {places}" if places else "missing: none were given"
+        return Step("credentials", "problem", seen, host_of(_registry(visit)).login)
     is_open = visit.pings and visit.pings[-1].status is not None and not visit.challenges
     if is_open:
         return Step("credentials", "ok", "none were given, and none are wanted")
@@ -135,14 +143,33 @@ def _missing_step(visit: Visit) -> Step:
 def _refused_step(visit: Visit, who: str, anonymous: Visit | None) -> Step:
     reply = (visit.tokens or visit.asked)[-1]
     where = f"by {_host(visit, reply)}" if visit.tokens else "by the registry"
-    seen = f"{who}: refused {where} ({reply.status}): name or password are wrong, or have expired or been revoked"
+    kind = visit.credentials.kind if visit.credentials else "password"
+    seen = f"{who}: refused {where} ({reply.status}): {_REFUSED[kind]}"
     kept = visit.credentials.found_in if visit.credentials else None
-    again = f"log in again where they are kept ({kept})" if kept else "type them again"
-    advice = ": ".join(filter(None, (again, host_of(_registry(visit)).passwords)))
+    advice = _again(visit)
     if anonymous and anonymous.status == 200:
         without = "set REGISTRY_AUTH_FILE=/dev/null" if kept else "leave out --username"
         advice = f"{without}: what was asked for can be read without a login; else {advice}"
     return Step("credentials", "problem", seen, advice)
+
+
+_REFUSED = {
+    "password": "name or password are wrong, or have expired or been revoked",
+    "identity-token": "it is wrong, or it has expired or was revoked",
+    "registry-token": "it is wrong, has expired or is for something else",
+}
+
+
+def _again(visit: Visit) -> str:
+    """How to put right what was refused."""
+    credentials, host = visit.credentials, host_of(_registry(visit))
+    if credentials and credentials.renewal:
+        way = f"run {credentials.renewal}"
+    elif credentials and credentials.found_in:
+        way = f"log in again where they are kept ({credentials.found_in})"
+    else:
+        way = "type them again"
+    return ": ".join(filter(None, (way, host.passwords)))
 
 
 def _taken_step(visit: Visit, who: str) -> Step:
@@ -186,7 +213,7 @@ def token_step(visit: Visit) -> Step:
     where = f"{_host(visit, reply)} answers {reply.status} in {duration(reply.seconds)}"
     if reply.status is None:
         return Step("token", "problem", *_trouble_of(visit, reply))
-    if reply.status in {401, 403}:
+    if reply.status in {401, 403} or is_refused(visit):
         advice = "see credentials" if visit.credentials else host_of(_registry(visit)).unread
         whose = "" if visit.credentials else ": none without a login"
         return Step("token", "problem", f"{where}{whose}", advice)
@@ -217,7 +244,7 @@ def _granted_step(visit: Visit, reply: Exchange, where: str) -> Step:
 
 def rights(document: Mapping[str, Any], path: str) -> set[str] | None:
     """The actions that the token in a token server's *document* allows on *path*; None where that cannot be read."""
-    access = _claims(document.get("token") or document.get("access_token")).get("access", ...)
+    access = claims(document.get("token") or document.get("access_token")).get("access", ...)
     if access is None:
         return set()
     if not isinstance(access, list):
@@ -226,27 +253,6 @@ def rights(document: Mapping[str, Any], path: str) -> set[str] | None:
     found = [item.get("actions") for item in entries if (item.get("type"), item.get("name")) == ("repository", path)]
     actions = [action for listed in found if isinstance(listed, list) for action in listed]
     return {action for action in actions if isinstance(action, str) and _ACTION.fullmatch(action)}
-
-
-def expiry(secret: str) -> datetime | None:
-    """When *secret* ends, if it says so itself, as JSON Web Tokens and the passwords of ECR do."""
-    ends = _claims(secret).get("exp") or read_object(_decoded(secret)).get("expiration")
-    if not isinstance(ends, int) or isinstance(ends, bool) or not 0 < ends < 10**11:
-        return None
-    return datetime.fromtimestamp(ends, UTC)
-
-
-def _claims(token: object) -> dict[str, Any]:
-    """What a JSON Web Token says; empty for other tokens."""
-    parts = token.split(".") if isinstance(token, str) else []
-    return read_object(_decoded(parts[1])) if len(parts) == 3 else {}
-
-
-def _decoded(text: str) -> bytes:
-    try:
-        return base64.b64decode(text.encode() + b"=" * (-len(text) % 4), altchars=b"-_", validate=True)
-    except (ValueError, binascii.Error):
-        return b""
 
 
 # --- rights and content ----------------------------------------------------------------------------------------------
@@ -285,6 +291,10 @@ def _denied_step(visit: Visit, seen: str) -> Step:
         return Step("rights", "problem", f"{seen}: not without a login", host.unread)
     if is_refused(visit):
         return Step("rights", "problem", f"{seen}: the credentials were refused", "see credentials")
+    challenges = parse_challenges([visit.asked[-1].headers.get("www-authenticate", "")])
+    if visit.tokens and challenges.get("bearer", {}).get("error") == "invalid_token":
+        way = "whoever runs both must look at their clocks and keys"
+        return Step("rights", "problem", f"{seen}: it does not take the token that its token server gave", way)
     seen = f"{seen}: these credentials may not read it, or it does not exist"
     advice = ("ask its owner for the right to pull", host.unread, host.denied)
     return Step("rights", "problem", seen, "; ".join(filter(None, advice)))
@@ -387,7 +397,7 @@ def _left_step(visit: Visit, headers: Mapping[str, str], limit: int, left: int, 
     seen += f", counted for {visit.said(source, 60)}" if source else ""
     if left <= Limits().reserve or left * _LOW < limit:
         hub = "imglab snapshot --via hub-api takes no pull; " if _registry(visit) == oci.DOCKER_HUB else ""
-        return Step("limit", "warning", seen, f"{hub}wait, or {LOG_IN} for a higher limit")
+        return Step("limit", "warning", seen, f"{hub}wait, or {log_in(_registry(visit))} for a higher limit")
     return Step("limit", "ok", seen)
 
 
@@ -473,4 +483,4 @@ def _wait(visit: Visit, reply: Exchange) -> str:
     if not asked:
         return ""
     seconds = _number(asked)
-    return f"; it asks to wait {visit.said(asked, 40) if seconds is None else duration(seconds)}"
+    return f"; it asks to wait {duration(seconds) if seconds is not None else f'until {visit.said(asked, 40)}'}"

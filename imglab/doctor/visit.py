@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import base64
-import json
 import logging
 import time
 from collections.abc import Callable, Iterable, Iterator
@@ -15,10 +13,10 @@ from imglab import oci
 from imglab.doctor.step import said
 from imglab.doctor.way import Link, Server
 from imglab.http import Answer, Client, Credentials, Exchange, Limits, Request, parse_challenges, redacted
+from imglab.secrecy import Secrets, read_object
 from imglab.sources.registry import PAGE_LENGTH, Target
 
 _ACCEPT = {"accept": ", ".join(oci.MANIFEST_TYPES)}
-_SHORTEST_SECRET = 4  # shorter ones hide nothing, and would be found in any word
 _REDIRECTS = {301, 302, 303, 307, 308}
 
 Open = Callable[..., Client]  # takes what Client takes
@@ -60,7 +58,7 @@ class Visit:
     asked: tuple[Exchange, ...]  # about the reference
     dated: tuple[tuple[Exchange, datetime], ...]  # all of them, with our time
     repository_status: int | None = None  # of its list of tags, asked where a tag was not there
-    secrets: tuple[str, ...] = field(default=(), repr=False)
+    secrets: Secrets = field(default_factory=Secrets, repr=False)
 
     @property
     def is_listing(self) -> bool:
@@ -86,10 +84,7 @@ class Visit:
 
     def said(self, text: object, most: int = 120) -> str:
         """Something that a server said, cut, and without any secret that it may know."""
-        words = str(text)
-        for secret in self.secrets:
-            words = words.replace(secret, "…")
-        return said(words, most)
+        return said(self.secrets.hidden(str(text)), most)
 
 
 def visit(
@@ -124,7 +119,7 @@ def visit(
     parts: dict[str, list[Exchange]] = {"ping": [], "token": [], "asked": []}
     for purpose, exchange in _sorted((exchange for exchange, _ in seen), answer.request.url):
         parts[purpose].append(exchange)
-    secrets = tuple(_secrets(credentials, parts["token"]))
+    secrets = _secrets(credentials, parts["token"])
     pings, tokens, asked = (tuple(parts[purpose]) for purpose in ("ping", "token", "asked"))
     found = Visit(target, server, credentials, answer, pings, tokens, asked, tuple(dated), listed, secrets)
     _log(found)
@@ -165,29 +160,21 @@ def _path(url: str) -> str:
     return "/" + redacted(url).partition("://")[2].partition("/")[2]
 
 
-def _secrets(credentials: Credentials | None, tokens: Iterable[Exchange]) -> Iterator[str]:
-    """What must not be shown, however a server came to say it; longer ones before those that are parts of them."""
-    found = set()
+def _secrets(credentials: Credentials | None, tokens: Iterable[Exchange]) -> Secrets:
+    """What must not be shown, however a server came to say it."""
+    secrets = Secrets()
     if credentials:
-        pair = f"{credentials.username}:{credentials.password}".encode()
-        found |= {credentials.password, base64.b64encode(pair).decode(), base64.b64encode(pair).decode().rstrip("=")}
+        secrets.add(credentials.password, credentials.username)
     for exchange in tokens:
         document = read_object(exchange.body)
-        found |= {document[key] for key in ("token", "access_token", "refresh_token") if _is_text(document.get(key))}
-    yield from sorted((secret for secret in found if len(secret) >= _SHORTEST_SECRET), key=len, reverse=True)
+        for key in ("token", "access_token", "refresh_token"):
+            if _is_text(document.get(key)):
+                secrets.add(document[key])
+    return secrets
 
 
 def _is_text(value: Any) -> bool:
     return isinstance(value, str)
-
-
-def read_object(body: bytes | str) -> dict[str, Any]:
-    """The JSON object *body*; empty if it is none."""
-    try:
-        document = json.loads(body)
-    except (ValueError, RecursionError):
-        return {}
-    return document if isinstance(document, dict) else {}
 
 
 def _log(found: Visit) -> None:

@@ -15,7 +15,7 @@ from __future__ import annotations
 from imglab.connections import is_loopback, tls_context
 from imglab.http.challenges import parse_challenges
 from imglab.http.client import Client
-from imglab.http.errors import LOG_IN
+from imglab.http.errors import log_in
 from imglab.http.hosts import Origin, redacted
 from imglab.http.pages import next_link, next_page
 from imglab.http.values import (
@@ -35,7 +35,6 @@ from imglab.pace import Limits
 __all__ = [
     "DOCKER_HUB_API",
     "DOCKER_HUB_TAGS",
-    "LOG_IN",
     "MEBIBYTE",
     "USER_AGENT",
     "Access",
@@ -48,6 +47,7 @@ __all__ = [
     "Origin",
     "Request",
     "is_loopback",
+    "log_in",
     "next_link",
     "next_page",
     "parse_challenges",

@@ -75,6 +75,7 @@ class Client:
         for name, secret in (credentials or {}).items():
             registry, _, path = name.partition("/")
             self._credentials.setdefault(self._origin(registry), {})[path] = secret
+            self._wire.secrets.add(secret.password, secret.username)
 
     def __enter__(self) -> Client:
         self._loop = Loop()
@@ -178,6 +179,8 @@ class Client:
         except TimeoutError:
             text = f"{request.method} {redacted(request.url)}: no answer after {self.limits.answer_seconds:g} s"
             reply, error = None, SourceError(text, kind="timeout", is_temporary=True)
+        if error:
+            error.args = (self._wire.secrets.hidden(str(error)),)
         if reply is None:
             return Answer(request, None, {}, b"", error)
         return Answer(request, reply.status, reply.told, reply.body, error)

@@ -14,18 +14,29 @@ import httpx
 from imglab.connections import ForbiddenAddress
 from imglab.errors import SourceError
 from imglab.http.challenges import parse_challenges
-from imglab.http.hosts import origin_of, redacted
+from imglab.http.hosts import host_text, origin_of, redacted
 from imglab.http.values import DOCKER_HUB_API, DOCKER_HUB_TAGS, MEBIBYTE, Credentials, Reply, Request
 from imglab.pace import SPENT, is_trouble
+from imglab.secrecy import expiry
 
 _KINDS = {401: "unauthorized", 403: "denied", 404: "not-found", 408: "timeout", 429: "rate-limited"}
-LOG_IN = "log in with docker, podman or skopeo, or with --username and --password-stdin"
 _ADVICE = {
     "not-found": "; there is no such repository, tag or digest: check the name",
-    "rate-limited": f"; run again later, or {LOG_IN} for a higher limit",
+    "rate-limited": "; run again later",
     "server-error": "; the server is in trouble: run again later",
+    "bad-response": "; not what was expected: check host and port, and what stands in between",
 }
 _CODE = re.compile(r"[A-Z][A-Z0-9_]{0,63}")
+_WRONG = {
+    "password": "user name or password are wrong or have expired",
+    "identity-token": "the identity token is wrong, or it has expired or was revoked",
+    "registry-token": "the token is wrong, has expired or is for something else",
+}
+_UNKNOWN_AUTHORITY = "give the certificate of its authority with --ca-cert"
+_TLS_ADVICE = {  # by the codes of OpenSSL's x509_vfy.h
+    **dict.fromkeys((9, 10), "check the clock, or tell whoever runs it"),
+    **dict.fromkeys((62, 64), "use a name that the certificate is for"),
+}
 
 
 class Final(SourceError):
@@ -36,7 +47,7 @@ def judge(request: Request, reply: Reply, credentials: Credentials | None) -> So
     """What is wrong with *reply* as an answer to *request*, which carried what *credentials* give."""
     if not 200 <= reply.status < 300:
         is_ours = origin_of(reply.url) == origin_of(httpx.URL(request.url))
-        return status_error(request, reply, credentials, are_refused=is_ours and _are_refused(credentials, reply))
+        return status_error(request, reply, credentials, refusal=_refusal(credentials, reply) if is_ours else None)
     return None if request.method == "HEAD" else _mismatch(request, reply)
 
 
@@ -55,31 +66,56 @@ def _mismatch(request: Request, reply: Reply) -> SourceError | None:
     return SourceError(f"{what}: the bytes do not match their digest", kind="digest-mismatch", status=reply.status)
 
 
-def _are_refused(credentials: Credentials | None, reply: Reply) -> bool:
-    """Whether *reply* is about the credentials themselves, not about a token that they gave."""
-    if reply.status != 401 or credentials is None:
-        return False
-    if credentials.kind == "password":
-        challenges = parse_challenges(reply.headers.get_list("www-authenticate"))
-        return "basic" in challenges and "bearer" not in challenges
-    return credentials.kind == "registry-token"
+def log_in(host: str) -> str:
+    """How to log in to the registry at *host*."""
+    name = "" if host in {"docker.io", DOCKER_HUB_API, DOCKER_HUB_TAGS} else f" {host}"
+    return f"log in (docker login{name}, or with podman or skopeo), or give --username and --password-stdin"
+
+
+def _refusal(credentials: Credentials | None, reply: Reply) -> str | None:
+    """What *reply* has against the credentials themselves, or the token that they gave; None if it is about rights."""
+    if reply.status != 401:
+        return None
+    challenges = parse_challenges(reply.headers.get_list("www-authenticate"))
+    is_basic = "basic" in challenges and "bearer" not in challenges
+    if credentials and is_basic and credentials.kind == "identity-token":
+        return f"an identity token is for a token server, and there is none{_whose(credentials)}"
+    if credentials and (is_basic or credentials.kind == "registry-token"):
+        return _wrong(credentials)
+    if challenges.get("bearer", {}).get("error") == "invalid_token":
+        return "it does not take the token that its token server gave: ask whoever runs it about clocks and keys"
+    return None
 
 
 def status_error(
-    request: Request, reply: Reply, credentials: Credentials | None, *, are_refused: bool = False
+    request: Request,
+    reply: Reply,
+    credentials: Credentials | None,
+    *,
+    refusal: str | None = None,
+    host: str | None = None,
 ) -> SourceError:
-    """What a status says of *request* and of what its sender may do; *are_refused*: the credentials themselves."""
+    """
+    What a status says of *request* and of what its sender may do.
+
+    *refusal* is what is wrong with the credentials themselves; *host* the registry, where a token server was asked.
+    """
     kind = _KINDS.get(reply.status, "server-error" if reply.status >= 500 else "bad-response")
     code = _registry_code(reply.body)
     text = f"{request.method} {redacted(request.url)}: {reply.status}{f' {code}' if code else ''} ({kind})"
-    way = f"or {LOG_IN}" if credentials is None else "or ask its owner"
-    if credentials and are_refused:
-        text += f"; {_wrong(credentials)}"
-    elif httpx.URL(request.url).host in {DOCKER_HUB_API, DOCKER_HUB_TAGS} and kind in {"unauthorized", "not-found"}:
+    host = host or host_text(origin_of(httpx.URL(request.url)))
+    way = f"or {log_in(host)}" if credentials is None else "or ask its owner"
+    if refusal:
+        text += f"; {refusal}"
+    elif host in {DOCKER_HUB_API, DOCKER_HUB_TAGS} and kind in {"unauthorized", "not-found"}:
         text += f"; private or missing, which Docker Hub does not tell apart: check the name, {way}"
     elif kind in {"unauthorized", "denied"}:
         who = "nobody was logged in" if credentials is None else "this user may not read it"
         text += f"; {who}, or there is no such thing: check the name, {way}"
+    elif reply.status == 400 and b"HTTPS" in reply.body[:1000]:
+        text += "; it wants TLS: leave out --plain-http, or on this machine give --ca-cert or --insecure"
+    elif kind == "rate-limited" and credentials is None:
+        text += f"; run again later, {way} for a higher limit"
     else:
         text += _ADVICE.get(kind, "")
     error = Final if kind == "rate-limited" and SPENT in reply.body else SourceError
@@ -97,32 +133,39 @@ def _registry_code(body: bytes) -> str | None:
 
 def _wrong(credentials: Credentials) -> str:
     """That they are, whose they are and what to do; never themselves."""
-    text = "user name or password are wrong or have expired"
+    return f"{_WRONG[credentials.kind]}{_whose(credentials)}"
+
+
+def _whose(credentials: Credentials) -> str:
+    """Who keeps or gave them, when they end if they say so, and what to do; never themselves."""
+    ends = expiry(credentials.password)
+    until = f", good until {ends:%Y-%m-%d %H:%M} UTC" if ends else ""
     if credentials.found_in is None:
-        return f"{text} (from --username and --password-stdin): check both"
-    return f"{text} (from {credentials.found_in}): log in there again, or with --username and --password-stdin"
+        return f" (user {credentials.username}, secret from --password-stdin{until}): check both"
+    way = f"run {credentials.renewal}" if credentials.renewal else "log in there again"
+    return f" (from {credentials.found_in}{until}): {way}, or give --username and --password-stdin"
 
 
-def token_error(request: Request, reply: Reply, credentials: Credentials | None) -> SourceError | None:
-    """What is wrong with *reply* as that of a token server or login, which *credentials* were shown to."""
+def token_error(request: Request, reply: Reply, credentials: Credentials | None, host: str) -> SourceError | None:
+    """What is wrong with *reply* as that of a token server or login of *host*, which *credentials* were shown to."""
     if reply.status == 200:
         return None
     if credentials is None:
-        return _token_refusal(request, reply, None)
+        return _token_refusal(request, reply, None, host)
     if reply.status in {401, 403} or (reply.status == 400 and _is_invalid_grant(reply.body)):
         text = _wrong(credentials)
     elif reply.status in {404, 405} and credentials.kind == "identity-token":
         text = "no identity tokens are taken there: log in with a user name and password"
     else:
-        return _token_refusal(request, reply, credentials)
+        return _token_refusal(request, reply, credentials, host)
     text = f"{redacted(request.url)}: {reply.status}: {text}"
     return SourceError(text, kind="unauthorized", status=reply.status, code=_registry_code(reply.body))
 
 
-def _token_refusal(request: Request, reply: Reply, credentials: Credentials | None) -> SourceError:
+def _token_refusal(request: Request, reply: Reply, credentials: Credentials | None, host: str) -> SourceError:
     """What a token server says that is not about credentials; what it has not is a place for tokens, not a tag."""
     if reply.status != 404:
-        return status_error(request, reply, credentials)
+        return status_error(request, reply, credentials, host=host)
     text = f"{request.method} {redacted(request.url)}: 404: no tokens are given there, though the registry says so"
     return SourceError(text, kind="bad-response", status=404)
 
@@ -143,10 +186,7 @@ def translated(error: Exception, what: str) -> SourceError:
         return SourceError(f"{what}: {forbidden}: nothing was sent there", kind="redirect")
     secure = [cause for cause in causes if isinstance(cause, ssl.SSLError)]
     if secure:
-        told = [getattr(cause, "verify_message", None) or getattr(cause, "reason", None) for cause in secure]
-        reason = next(filter(None, told), "no TLS there")
-        text = f"{what}: no secure connection ({reason}); check the name, or give its authority with --ca-cert"
-        return SourceError(text, kind="tls")
+        return SourceError(f"{what}: no secure connection {_insecurity(secure)}", kind="tls")
     if any(isinstance(cause, TimeoutError) for cause in causes) or isinstance(error, httpx.ReadTimeout):
         return SourceError(f"{what}: no answer in time; run again later", kind="timeout", is_temporary=True)
     if isinstance(error, httpx.TransportError | OSError):
@@ -154,6 +194,16 @@ def translated(error: Exception, what: str) -> SourceError:
         return SourceError(text, kind="unreachable", is_temporary=True)
     said = str(getattr(error, "message", error)).strip().partition("\n")[0][:80]
     return SourceError(f"{what}: no valid HTTP ({redacted(said)})", kind="bad-response", is_temporary=True)
+
+
+def _insecurity(causes: list[ssl.SSLError]) -> str:
+    """Why TLS failed, and what to do about it."""
+    told = [getattr(cause, "verify_message", None) or getattr(cause, "reason", None) for cause in causes]
+    reason = next(filter(None, told), "no TLS there")
+    codes = (getattr(cause, "verify_code", None) for cause in causes)  # aiohttp's own have none
+    code = next((code for code in codes if code is not None), None)
+    advice = "check the port, or give --plain-http" if code is None else _TLS_ADVICE.get(code, _UNKNOWN_AUTHORITY)
+    return f"({reason}); {advice}"
 
 
 def _causes(error: BaseException | None) -> Iterator[BaseException]:

@@ -10,7 +10,7 @@ import httpx
 from imglab.errors import SourceError
 from imglab.http.challenges import parse_challenges
 from imglab.http.errors import status_error, token_error
-from imglab.http.hosts import Origin, origin_of, origin_text
+from imglab.http.hosts import Origin, host_text, origin_of, origin_text
 from imglab.http.realms import token_server
 from imglab.http.redirects import follow
 from imglab.http.retries import persist_for
@@ -128,6 +128,7 @@ class Gate:
             if error.kind == "unauthorized" or (error.status is not None and error.status in _REFUSALS):
                 self._refusals[key] = error
             raise
+        self._wire.secrets.add(header.removeprefix("Bearer "))
         self._tokens[key] = header, self._wire.clock.seconds() + lasts
         return header
 
@@ -156,5 +157,5 @@ class Gate:
             self._wire,
             origin_of(outgoing.url),
             lambda: self._wire.exchange(outgoing),
-            lambda reply: token_error(request, reply, credentials),
+            lambda reply: token_error(request, reply, credentials, host_text(self.origin)),
         )

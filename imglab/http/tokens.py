@@ -54,7 +54,9 @@ def read_token(reply: Reply, unless_told: float = 60.0) -> tuple[str, float]:
         if not _TOKEN.fullmatch(value):
             raise ValueError
     except (ValueError, LookupError, TypeError, AttributeError, RecursionError):
-        raise SourceError(f"{redacted(str(reply.url))}: the token server gave no token", kind="bad-response") from None
+        place = redacted(str(reply.url))
+        text = f"{place}: the token server gave no token: ask whoever runs it, or what stands in between"
+        raise SourceError(text, kind="bad-response") from None
     is_number = isinstance(lasts, int | float) and not isinstance(lasts, bool) and lasts > 0
     return f"Bearer {value}", float(min(lasts, _LONGEST) if is_number else unless_told)
 

@@ -31,6 +31,7 @@ class Credentials:
     password: str = field(repr=False)
     kind: Literal["password", "identity-token", "registry-token"] = "password"
     found_in: str | None = None  # the file or program that keeps them; None where the user gave them
+    renewal: str | None = None  # the command that puts new ones there
 
 
 @dataclass(frozen=True, slots=True)

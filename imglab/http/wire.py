@@ -18,6 +18,7 @@ from imglab.http.errors import Final, translated
 from imglab.http.hosts import Origin, host_text, origin_of, redacted
 from imglab.http.values import Exchange, Reply
 from imglab.pace import Clock, Limits, Pace
+from imglab.secrecy import Secrets
 
 _WARNING = re.compile(r'299 \S+ "((?:[^"\\]|\\.)*)"')
 _MOST_WARNINGS = 20
@@ -68,6 +69,7 @@ class Wire:
         self.received_bytes = 0
         self.limits = limits
         self.clock = clock
+        self.secrets = Secrets()  # servers may say what they were sent
         self._watch = watch
         self._widths = widths
         self._slots = asyncio.Semaphore(widths.of_all)
@@ -113,7 +115,7 @@ class Wire:
 
     def _count(self) -> None:
         if self.limits.requests is not None and self.requests >= self.limits.requests:
-            text = f"this run may send {self.limits.requests:,} requests, which it did: run again to go on"
+            text = f"--limit-requests {self.limits.requests} is reached: run again to go on"
             raise Postponed(text, kind="request-limit")
         self.requests += 1
 
@@ -154,7 +156,7 @@ class Wire:
         """Say once what a server warns of (distribution-spec, "Warnings"); nothing else comes of it."""
         for value in reply.headers.get_list("warning") if "warning" in reply.told else ():
             if (match := _WARNING.fullmatch(value.strip())) and len(self._warnings) < _MOST_WARNINGS:
-                words = re.sub(r"\\(.)", r"\1", match[1])[:300]
+                words = self.secrets.hidden(re.sub(r"\\(.)", r"\1", match[1]))[:300]
                 printable = "".join(letter if letter.isprintable() else "?" for letter in words)
                 text = f"{host_text(origin_of(reply.url))} warns: {printable}"
                 if text not in self._warnings:

@@ -25,7 +25,7 @@ from imglab.http import Answer, Client, Login, Request, next_page, redacted
 from imglab.oci import DOCKER_HUB, Platform, Reference
 from imglab.records import Failure, Record
 from imglab.sources.history_api import api_host, read_object
-from imglab.sources.registry import Target
+from imglab.sources.registry import Target, foreign
 from imglab.sources.tag_choice import TagChoice
 
 PAGE_LENGTH = 1000  # what distribution gives at most, unless told otherwise
@@ -196,8 +196,8 @@ def _page(client: Client, answer: Answer, following: list[Request], found: list[
 
 def _next(client: Client, answer: Answer, catalog: _Catalog) -> Request | None:
     """The request for the next page, after *catalog* took the names of this one."""
-    if answer.error:
-        raise answer.error
+    if error := answer.error or foreign(answer, "a list of repositories"):
+        raise error
     source = redacted(answer.request.url)
     if not catalog.owner:
         catalog.take(parse_catalog(answer.body, source=source))
@@ -215,9 +215,11 @@ def _next(client: Client, answer: Answer, catalog: _Catalog) -> Request | None:
 def _failure(catalog: _Catalog, answer: Answer, error: SourceError | ParseError) -> Failure:
     if isinstance(error, ParseError):
         return Failure(catalog.locator, "bad-document", None, str(error), False)
+    what = f"namespace {catalog.owner}" if catalog.owner else "list of its repositories"
     if (answer.status in _NO_CATALOG or error.kind in _REFUSED) and not catalog.names:
-        what = f"no namespace {catalog.owner}" if catalog.owner else "no list of its repositories, or not for everybody"
-        text = f"{catalog.registry} has {what} ({error.status}): name each repository by itself"
+        text = f"{catalog.registry} has no {what} ({error.status}): name each repository by itself"
+        if error.kind in _REFUSED:
+            text = f"{catalog.registry} does not show the {what}: {error}; or name each repository by itself"
         return Failure(catalog.locator, "no-catalog", error.status, text, False)
     return Failure(catalog.locator, error.kind, error.status, str(error), error.is_temporary)
 

@@ -49,7 +49,7 @@ def test_a_wrong_password_is_one_clear_line(guarded: str, data: Path) -> None:
     done = imglab(data, "--quiet", "snapshot", guarded, "--username", USERNAME, "--password-stdin", text=wrong)
     assert (done.code, done.out) == (3, "")
     (line,) = lines(done.err)
-    assert "401" in line and "--username" in line and guarded in line
+    assert "401" in line and f"(user {USERNAME}, secret from --password-stdin)" in line and guarded in line
     (failure,) = rows(data, "select kind, status, is_temporary from journal.failure")
     assert failure == ("unauthorized", 401, False)
     assert_secret(data, done, wrong)
@@ -82,6 +82,14 @@ def test_a_failed_run_ends_no_interval(guarded: str, data: Path) -> None:
     assert imglab(data, *command, text="expired").code == 3
     assert rows(data, "select * from tag_interval") == before
     assert before[0][4] is None
+
+
+def test_an_empty_password_is_misuse(guarded: str, data: Path) -> None:
+    """As of a pipe that broke: nothing is sent, so that no account is locked by it."""
+    done = imglab(data, "snapshot", guarded, "--username", USERNAME, "--password-stdin", text="\n")
+    assert done.code == 2
+    assert "there is no password on standard input" in done.err
+    assert not (data / "journal").exists()
 
 
 def test_half_a_login_is_misuse(guarded: str, data: Path) -> None:

@@ -111,7 +111,8 @@ def test_namespaces_have_credentials_of_their_own(guarded: str, data: Path, keep
     done = imglab(data, "--quiet", "--verbose", "snapshot", f"{guarded}/team/app", f"{guarded}/other/app")
     assert done.code == 1
     (line,) = lines(done.err)
-    assert "other/app" in line and f"are wrong or have expired (from {path})" in line
+    assert "other/app" in line
+    assert f"are wrong or have expired (from {path}): run docker login {guarded}, or give --username" in line
     assert rows(data, "select repository from tag_interval") == [(f"{guarded}/team/app",)]
     assert rows(data, "select kind, status from journal.failure") == [("unauthorized", 401)]
     for secret in (PASSWORD, wrong):
@@ -180,7 +181,8 @@ def test_an_identity_token_opens_a_registry(data: Path, keep: Keep, helper: Call
         refused = imglab(data, "--quiet", "--verbose", "snapshot", f"{server.registry}/team/app")
     assert refused.code == 3
     (line,) = lines(refused.err)
-    assert "are wrong or have expired (from docker-credential-vault)" in line
+    assert "was revoked (from docker-credential-vault, named in " in line
+    assert f"run docker login {server.registry}, or give --username" in line
     for form in (secret, short):
         assert_secret(data, done, form)
         assert_secret(data, refused, form)

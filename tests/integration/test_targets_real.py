@@ -164,5 +164,6 @@ def test_a_catalogue_that_others_may_not_read(guarded_registry: Registry, data: 
     done = imglab(data, "--quiet", "snapshot", f"{guarded_registry.name}/team/*")
     assert done.code == 3
     (line,) = lines(done.err)
-    assert "no list of its repositories, or not for everybody (401): name each repository by itself" in line
+    assert "does not show the list of its repositories: " in line and "nobody was logged in" in line
+    assert line.endswith("or name each repository by itself")
     assert rows(data, "select kind, status from journal.failure") == [("no-catalog", 401)]

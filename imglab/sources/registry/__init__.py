@@ -20,7 +20,7 @@ from imglab.sources.referrers import Fetcher
 from imglab.sources.registry.levels import DOCUMENT_LIMIT
 from imglab.sources.registry.listing import PAGE_LENGTH, parse_tags
 from imglab.sources.registry.passes import collect, documents, list_tags
-from imglab.sources.registry.state import Choice, Counts, Known, Named, Progress
+from imglab.sources.registry.state import Choice, Counts, Known, Named, Progress, foreign
 from imglab.sources.registry.target import Target
 
 __all__ = [
@@ -35,6 +35,7 @@ __all__ = [
     "Target",
     "collect",
     "documents",
+    "foreign",
     "list_tags",
     "parse_tags",
 ]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 
@@ -11,13 +12,14 @@ from imglab.errors import ParseError, SourceError
 from imglab.http import Answer, Request, next_page
 from imglab.oci import Reference
 from imglab.records import Listing, Record, TagObservation
-from imglab.sources.registry.state import Pass, Tag, base, failure, reached, scope
+from imglab.sources.registry.state import Pass, Tag, base, failure, foreign, reached, scope
 from imglab.sources.registry.target import Target
 from imglab.sources.tag_choice import TagChoice, is_artifact_tag
 
 PAGE_LENGTH = 1000  # ECR refuses more
 # No end of a hostile registry's: what is more than these is no registry's that was ever seen.
 _MOST_IDLE_PAGES = 10  # in a row, without a tag that was not listed before
+_logger = logging.getLogger("imglab")
 
 
 def parse_tags(body: bytes, *, source: str) -> list[str]:
@@ -90,8 +92,8 @@ def _listing_page(state: Pass, answer: Answer, tags: list[Tag], following: list[
     listed: _Listed = answer.request.key
     repository = listed.reference.repository
     try:
-        if answer.error:
-            raise answer.error
+        if error := answer.error or foreign(answer, "a list of tags"):
+            raise error
         reached(state, repository)
         listed.take(parse_tags(answer.body, source=repository), state.most_tags)
         request = next_page(answer, listed.pages, state.most_pages)
@@ -110,6 +112,9 @@ def _listed_tags(state: Pass, listed: _Listed, is_complete: bool, tags: list[Tag
     repository, moment = listed.reference.repository, state.now()
     yield Listing(repository, moment, is_complete)
     wanted, attached = listed.wanted(), state.attached.get(repository)
+    if is_complete and not wanted and any(map(str, listed.choices)):
+        text = " or ".join(map(str, listed.choices))
+        _logger.info("%s: none of its %s tags matches %s", repository, f"{len(listed.tags):,}", text)
     if attached:
         attached.is_listed = is_complete
     for tag in listed.tags:

@@ -10,7 +10,7 @@ from datetime import datetime
 from typing import Protocol
 
 from imglab.errors import ParseError, Postponed, SourceError
-from imglab.http import Answer
+from imglab.http import Answer, redacted
 from imglab.oci import Child, Reference
 from imglab.records import Failure, Record
 from imglab.sources.referrers import Fetcher
@@ -182,6 +182,15 @@ def content_type(answer: Answer) -> str | None:
     """The type that an answer states, in lower case and without parameters; None where that is none."""
     stated = answer.headers.get("content-type", "").partition(";")[0].strip().lower()
     return stated if _MEDIA_TYPE.fullmatch(stated) else None
+
+
+def foreign(answer: Answer, wanted: str) -> SourceError | None:
+    """Why a good *answer* is none of a registry: it is no JSON, as what proxies and login pages say in its place."""
+    if answer.body.lstrip().startswith((b"{", b"[")):
+        return None
+    came = content_type(answer) or "something of no media type"
+    text = f"GET {redacted(answer.request.url)}: {came} came in place of {wanted}: check host and port, and what "
+    return SourceError(f"{text}stands in between", kind="bad-response", status=answer.status)
 
 
 def reached(state: Pass, repository: str) -> None:

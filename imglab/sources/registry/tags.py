@@ -10,7 +10,18 @@ from imglab.http import Answer, Request
 from imglab.oci import Child
 from imglab.records import Record, TagObservation
 from imglab.sources.registry.levels import ACCEPT, DOCUMENT_LIMIT, read_document, want
-from imglab.sources.registry.state import Pass, Tag, Wanted, base, content_type, failure, note_root, reached, scope
+from imglab.sources.registry.state import (
+    Pass,
+    Tag,
+    Wanted,
+    base,
+    content_type,
+    failure,
+    foreign,
+    note_root,
+    reached,
+    scope,
+)
 
 
 def looked_up(state: Pass, tags: Sequence[Tag]) -> Iterator[Record]:
@@ -62,8 +73,12 @@ def _gets(state: Pass, tags: Sequence[Tag]) -> Iterator[Record]:
 
 
 def _tag_document(state: Pass, tag: Tag, answer: Answer) -> Iterator[Record]:
+    stated = _stated_digest(answer)
+    if stated is None and (error := foreign(answer, "a manifest")):  # or the tag would seem to have moved there
+        yield from _unanswered(state, tag, error)
+        return
     signed = oci.signed_payload(answer.body)
-    digest = _stated_digest(answer) or oci.digest_of(signed)
+    digest = stated or oci.digest_of(signed)
     if not oci.is_verifiable(digest) or oci.digest_of(signed, digest.partition(":")[0]) != digest:
         text = f"{tag.reference}: the bytes do not match the digest that the registry states"
         yield from _unanswered(state, tag, SourceError(text, kind="digest-mismatch", status=answer.status))
