@@ -51,6 +51,7 @@ class Served:
     method: str
     path: str
     fault: str | None
+    at: float = 0.0  # seconds, of no clock in particular
 
     @property
     def name(self) -> str:
@@ -100,6 +101,15 @@ class Proxy:
     def good(self, method: str) -> set[str]:
         """Tags and digests that were at least once answered well."""
         return {served.name for served in self.served if served.method == method and served.fault is None}
+
+    def told_to_wait(self) -> float:
+        """The seconds in which some wait that was asked for had not passed yet: those that overlap count once."""
+        seconds, until = 0.0, float("-inf")
+        for at in sorted(served.at for served in self.served if served.fault == "busy"):
+            ends = at + self.faults.busy_seconds
+            seconds += max(0.0, ends - max(at, until))
+            until = max(until, ends)
+        return seconds
 
     def faults_met(self) -> Counter[str | None]:
         """How often each fault was met."""
@@ -238,7 +248,7 @@ class _Handler(BaseHTTPRequestHandler):
                 self.wfile.write(b'{"tags": ["' + b"x" * 65_536)
 
     def _note(self, path: str, fault: str | None) -> None:
-        self.proxy.served.append(Served(self.command, path, fault))
+        self.proxy.served.append(Served(self.command, path, fault, time.monotonic()))
 
     def log_message(self, format: str, *args: Any) -> None:
         """Quiet."""

@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 from command import good, quickly, rows
-from population import PLATFORMS, Document, Population, image, layer, population
+from population import OCI_CONFIG, PLATFORMS, Document, Population, image, index, layer, population, release
+from proxy import proxied
 from registry import Registry
 
 from imglab.journal import Journal
@@ -77,6 +78,30 @@ def test_a_moved_tag_costs_only_what_is_new(taken: Taken) -> None:
     third = taken.ask("select requests, tags, tags_changed, manifests from journal.run order by run_id")[2]
     new = 1 + 3 * len(PLATFORMS)  # an index; for each platform a manifest, its config and an attestation
     assert third == (2 + 11 + new, 11, 1, new)
+
+
+def test_no_request_is_superfluous(registry: Registry, tmp_path: Path) -> None:
+    """
+    As the registry sees it: a ping, a list, one HEAD a tag, and at first one GET for each index, manifest and config.
+
+    That holds where tags share an index and indexes share images.
+    """
+    path, (one, two) = "team/fewest", (release("fewest-1"), release("fewest-2"))
+    pushes = [index(path, "1.0", one), index(path, "latest", one), index(path, "2.0", [*one[:4], *two[4:]])]
+    for push in pushes:
+        registry.push(push)
+    below = {document.digest for push in pushes for document in push.documents}
+    configs = {blob.digest for push in pushes for blob in push.blobs if blob.media_type == OCI_CONFIG}
+    assert (len(below), len(configs)) == (2 + 12, 12)
+    always = [("GET", "/v2/"), ("GET", f"/v2/{path}/tags/list")]
+    always += [("HEAD", f"/v2/{path}/manifests/{tag}") for tag in ("1.0", "2.0", "latest")]
+    once = [("GET", f"/v2/{path}/manifests/{digest}") for digest in below]
+    once += [("GET", f"/v2/{path}/blobs/{digest}") for digest in configs]
+    with proxied(registry.port) as proxy:
+        for expected in ([*always, *once], always):
+            del proxy.served[:]
+            quickly(tmp_path / "data", "snapshot", f"{proxy.name}/{path}")
+            assert sorted((served.method, served.path) for served in proxy.served) == sorted(expected)
 
 
 def test_tags_point_where_they_were_pushed(taken: Taken) -> None:
