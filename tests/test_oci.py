@@ -117,7 +117,7 @@ def test_reference_is_canonical(text: str, canonical: str) -> None:
         ("python:", "no tag"),
         ("127.0.0.1:5000", "it is a registry: add a repository, as in 127.0.0.1:5000/owner/name"),
         ("localhost", "it is a registry"),
-        ("[::1]:5000", "it is a registry: add a repository, as in [::1]:5000/owner/name"),
+        ("[::1]:5000", "it is a registry: add a repository"),
         ("registry.example.com:5000", "it is a registry"),
         ("python:-x", "no tag"),
         ("python:.x", "no tag"),
