@@ -18,7 +18,7 @@ from imglab.charts.frames import (
     when_text,
 )
 from imglab.charts.theme import OTHER, WIDTH, Chart, categories, folded, labels, nothing, titled, tooltips
-from imglab.charts.timeline import time_axis, time_zoom
+from imglab.charts.timeline import time_axis, time_zoom, with_air
 
 _ROW_HEIGHT = 26
 _BAR_WIDTH = 400
@@ -122,7 +122,7 @@ def _sums(frame: pl.DataFrame, unit: str, divisor: int, colours: dict[str, str])
     )
     base = alt.Chart(alt.InlineData(values(drawn)), width=WIDTH, height=260)
     base = folded(base, drawn.columns).encode(
-        x=time_axis("pulled_at"),
+        x=time_axis("pulled_at", with_air(frame["pulled_at"])),
         y=alt.Y("pulled", type="quantitative", title=f"fetched so far ({unit})"),
         color=alt.Color(
             "cadence",

@@ -20,7 +20,7 @@ from imglab.charts.frames import (
 )
 from imglab.charts.survival import MOST_LINES, Words, curves_of_kinds, curves_of_repositories, falling, steps
 from imglab.charts.theme import CATEGORIES, OTHER, RAMP, UNKNOWN, WIDTH, Chart, folded, nothing, titled, tooltips
-from imglab.charts.timeline import few_of, largest_rows, row_axis, tags_of, time_axis, time_zoom
+from imglab.charts.timeline import few_of, largest_rows, row_axis, tags_of, time_axis, time_zoom, with_air
 
 MOST_YEARS = 12
 _KINDS = {
@@ -85,7 +85,7 @@ def moves(frame: pl.DataFrame) -> Chart:
         folded(base, drawn.columns)
         .mark_rect(width=1.5 if total > 1 else 2.5)
         .encode(
-            x=time_axis("moved_at", _with_air(drawn["moved_at"])),
+            x=time_axis("moved_at", with_air(drawn["moved_at"])),
             y=row_axis("tag_name", 0.2),
             color=alt.Color(
                 "kind",
@@ -114,14 +114,6 @@ def moves(frame: pl.DataFrame) -> Chart:
         _shares(dict(frame.select(plain_column("kind", 30, "unknown")).group_by("kind").len().iter_rows())),
         few_of(chosen_rows, total, "with most moves"),
     )
-
-
-def _with_air(times: pl.Series) -> tuple[int, int]:
-    """From before the first to after the last of the *times*, in milliseconds: marks at the edges are seen whole."""
-    moments = times.dt.epoch("ms").to_list()
-    first, last = min(moments), max(moments)
-    air = (last - first) // 100 or 43_200_000
-    return first - air, last + air
 
 
 def _platform(frame: pl.DataFrame) -> str:

@@ -108,6 +108,14 @@ def time_axis(field: str, whole: tuple[int, int] | None = None, *, is_narrow: bo
     return alt.X(field, type="temporal", title="time (UTC)", scale=scale, axis=axis)
 
 
+def with_air(times: pl.Series) -> tuple[int, int]:
+    """From before the first to after the last of the *times*, in milliseconds: marks at the edges are seen whole."""
+    moments = times.dt.epoch("ms").to_list()
+    first, last = min(moments), max(moments)
+    air = (last - first) // 100 or 43_200_000
+    return first - air, last + air
+
+
 def time_zoom(name: str = "time") -> alt.Parameter:
     """Drag to move along; the wheel only with shift, or a page could not be scrolled past a chart."""
     return alt.selection_interval(name=name, bind="scales", encodings=["x"], zoom="wheel![event.shiftKey]")
