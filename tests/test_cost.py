@@ -483,4 +483,4 @@ def test_the_chart_of_a_fleet_adds_up(shared: Store) -> None:
         (second, 65, 65),
         (second, 65, 72),
     ]
-    assert "72 B together, 137 B each for itself: 47% is shared" in drawn["title"]["subtitle"][0]
+    assert "72 B together, 137 B each for itself: 47 % is shared" in drawn["title"]["subtitle"][0]

@@ -110,7 +110,7 @@ def _fleet_summary(frame: pl.DataFrame) -> str:
     total = frame.select(pl.col("fleet_bytes").max(), pl.col("total_bytes").sum())
     together, each = total.row(0)
     texts = total.select(size_text("fleet_bytes").alias("together"), size_text("total_bytes").alias("each")).row(0)
-    saved = f": {1 - together / each:.0%} is shared" if each else ""
+    saved = f": {(1 - together / each) * 100:.0f} % is shared" if each else ""
     return f"Compressed layers, each once: {texts[0]} together, {texts[1]} each for itself{saved}. In the order given."
 
 
