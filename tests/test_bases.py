@@ -499,6 +499,28 @@ def test_charts_say_what_they_show(following: Store) -> None:
     assert "of 4 of 4 images" in notes("bases")
 
 
+def test_charts_count_an_image_of_several_tags_once(tmp_path: Path) -> None:
+    """Two tags with one image are two rows and one image."""
+    store = store_of(tmp_path, [seen("app", "b1", day(3)), seen("web", "b1", day(3)), *made("b1", [60, 40])])
+    frame = queries.bases(store, repository=REPOSITORY)
+    drawn = charts.specification(charts.bases(frame))
+    assert frame.height == 2
+    assert "of 0 of 1 images." in drawn["title"]["subtitle"][0]
+
+
+def test_a_short_lag_is_told_in_hours_and_none_as_none(following: Store) -> None:
+    """Half a day is twelve hours; a tag that is always seen to move with its base follows at once."""
+    frame = queries.base_lag(following, repository=REPOSITORY, tag="app")
+
+    def note(lag: float) -> str:
+        lagged = frame.with_columns(pl.when(pl.col("lag_days").is_not_null()).then(lag).alias("lag_days"))
+        subtitle: list[str] = charts.specification(charts.base_lag(lagged))["title"]["subtitle"]
+        return subtitle[0]
+
+    assert "half of them within 12.0 hours." in note(0.5)
+    assert "half of them at once." in note(0.0)
+
+
 # --- real history ----------------------------------------------------------------------------------------------------
 
 

@@ -336,6 +336,19 @@ def made(rows: Any) -> pl.DataFrame:
     return frame.with_columns(pl.col(times).cast(INSTANT))
 
 
+def size_changes() -> pl.DataFrame:
+    """A jump, a drift and what is usual, for Linux and for Windows."""
+    told = [(None, None, 0), (1_000, None, 1_000), (50_000, "jump", 1_000), (-2_000, "drift", -90_000)]
+    return made(
+        {"repository": "docker.io/library/python", "tag": "latest", "platform": platform, "series": series(platform)}
+        | {"valid_from": START + number * DAY, "compressed_bytes": 90_000_000 + number, "step_bytes": step}
+        | {"usual_step_bytes": 1_000 if step else None, "drift_bytes": drift, "change": change}
+        | {"digest": digest(number), "manifest_digest": digest(number)}
+        for platform in ("linux/amd64", "windows/amd64")
+        for number, (step, change, drift) in enumerate(told)
+    )
+
+
 MADE: dict[str, Callable[[], pl.DataFrame]] = {
     function.__name__: function
     for function in (
@@ -343,7 +356,7 @@ MADE: dict[str, Callable[[], pl.DataFrame]] = {
         *(tag_lifetimes, architecture_support, aliases, tag_sources, update_gaps, growth_by_step, step_sizes),
         *(made_frames.architecture_ratios, made_frames.step_ratios),
         *(made_frames.moves, made_frames.move_calendar, made_frames.digest_lifetimes),
-        *(package_growth,),
+        *(package_growth, size_changes),
         *(update_cost, bases, base_share, base_lag, fleet_cost, common_bases),
     )
 }
@@ -396,6 +409,17 @@ def test_encoded_fields_are_in_the_data(name: str) -> None:
             assert encoded - set(calculated) <= set(row)
             assert all(set(re.findall(r"datum\.(\w+)", text)) <= set(row) for text in calculated.values())
     assert {data for _, data in drawn} == set(specification["datasets"])
+
+
+@every_chart
+def test_a_fixed_time_has_marks_with_an_end(name: str) -> None:
+    """Without one a browser draws all at one instant (Vega-Lite 6.4, expressions interpreted), though pictures do not."""
+    specification = draw(name)
+    for panel in specification.get("vconcat", [specification]):
+        encodings = [view["encoding"] for view, _ in views(panel)]
+        times = [one["x"] for one in encodings if one.get("x", {}).get("type") == "temporal"]
+        is_fixed = any("domain" in (x.get("scale") or {}) for x in times)
+        assert not is_fixed or any("x2" in one for one in encodings)
 
 
 @every_chart

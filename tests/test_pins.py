@@ -307,3 +307,13 @@ def test_charts_draw_many_one_and_nothing(store: Store) -> None:
     for number in (0, 1, len(texts)):
         frame = queries.pins(store, references=[f"{REPOSITORY}{text}" for text in texts[:number]])
         assert charts.specification(charts.pins(frame)) == charts.specification(charts.pins(frame))
+
+
+def test_a_pin_that_was_seen_only_once_is_drawn(store: Store) -> None:
+    """Its band has no width but a stroke, and lies over the band of the time since."""
+    frame = queries.pins(store, references=[f"{REPOSITORY}:1.0@{digest('1')}"])
+    at_once = frame.with_columns(replaced_at="first_seen_at")
+    behind, held = charts.specification(charts.pins(at_once))["layer"][0]["layer"]
+    assert held["mark"]["stroke"] == held["mark"]["color"]
+    assert held["mark"]["strokeWidth"] > 0
+    assert behind["encoding"]["x"]["field"] == held["encoding"]["x2"]["field"] == "held_to"

@@ -109,13 +109,14 @@ def bases(frame: pl.DataFrame) -> Chart:
     unseen = block(
         base, "seen_to", "drawn_to", alt.when(chosen).then(alt.value(UNSEEN_OPACITY)).otherwise(alt.value(0.05))
     ).transform_filter("datum.is_unseen")
-    known = frame["evidence"].is_not_null().sum()
+    images = frame["manifest_digest"].n_unique()
+    known = frame.filter(pl.col("evidence").is_not_null())["manifest_digest"].n_unique()
     return titled(
         alt.layer(seen.properties(name="bases").add_params(time_zoom(), chosen), unseen),
         f"What is {subject(frame)} built on?{_platform(frame)}"
         if frame["tag"].n_unique() == 1
         else f"What are {tags_of(frame)} built on?{_platform(frame)}",
-        f"The nearest base that is known, of {known:,} of {frame.height:,} images. " + covered(frame),
+        f"The nearest base that is known, of {known:,} of {images:,} images. " + covered(frame),
         few_of(rows, total, "with most images"),
         UNSEEN_NOTE if drawn["is_unseen"].any() else "",
     )
@@ -293,8 +294,9 @@ def _lag_summary(frame: pl.DataFrame) -> str:
         (pl.col("seen_to") - pl.min_horizontal("outdated_from", "seen_to")).sum().dt.total_seconds().alias("outdated"),
     )
     total, outdated = (seconds / 86400 for seconds in looked.row(0))
+    median = float(lags.median() or 0)  # type: ignore[arg-type]
     followed = (
-        f"{lags.len():,} moves of the base followed, half of them within {_days(float(lags.median() or 0))}."  # type: ignore[arg-type]
+        f"{lags.len():,} moves of the base followed, half of them {f'within {_days(median)}' if median else 'at once'}."
         if lags.len()
         else "No move of the base is known to have been followed."
     )
@@ -350,6 +352,9 @@ def _share_text(name: str) -> pl.Expr:
 
 
 def _days(days: float) -> str:
+    """Days, or hours where they are few: `12 days`, `2.5 days`, `15.2 hours`, `0 hours`."""
+    if days < 1:
+        return f"{days * 24:.1f} hours" if days else "0 hours"
     return f"{days:,.0f} days" if days >= 10 else f"{days:.1f} days"
 
 

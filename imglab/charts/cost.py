@@ -123,7 +123,7 @@ def _sums(frame: pl.DataFrame, unit: str, divisor: int, colours: dict[str, str])
     most = max(drawn["whole" if len(colours) == 1 else "pulled"].to_list()) or 1
     base = alt.Chart(alt.InlineData(values(drawn)), width=WIDTH, height=260)
     base = folded(base, drawn.columns).encode(
-        x=time_axis("pulled_at"),
+        x=time_axis("pulled_at", padding=8),
         y=alt.Y(
             "pulled",
             type="quantitative",

@@ -37,11 +37,12 @@ def pins(frame: pl.DataFrame) -> Chart:
         ["digest"],
     )
     tip = {"name": "reference", "state": "state", "since": "had since", "until": "until", "digest": "digest"}
-    band = base.encode(x=time_axis("first_seen_at"), y=labels("name", "left"), tooltip=tooltips(**tip))
-    held = band.mark_bar(color=MAIN).encode(x2="held_to").properties(name="pins")
-    behind = band.mark_bar(color=REFERENCE).encode(x=time_axis("held_to"), x2="last_observed_at")
+    band = base.encode(x=time_axis("first_seen_at", is_narrow=True), y=labels("name", "left"), tooltip=tooltips(**tip))
+    # A stroke, since what was seen once, or for a day of many years, would have no width.
+    held = band.mark_bar(color=MAIN, stroke=MAIN, strokeWidth=2).encode(x2="held_to").properties(name="pins")
+    behind = band.mark_bar(color=REFERENCE).encode(x=time_axis("held_to", is_narrow=True), x2="last_observed_at")
     figures = base.mark_point(opacity=0).encode(y=labels("label", "right"))
-    bands = alt.layer(held.add_params(time_zoom()), behind)
+    bands = alt.layer(behind, held.add_params(time_zoom()))
     count = frame.filter(pl.col("state") == "behind").height
     return titled(
         alt.layer(bands, figures).resolve_scale(y="independent"),

@@ -97,19 +97,22 @@ def block(base: alt.Chart, start: str, end: str, opacity: object) -> alt.Chart:
     return drawn
 
 
-def time_axis(field: str, whole: tuple[int, int] | None = None, *, padding: int | None = None) -> alt.X:
+def time_axis(
+    field: str, whole: tuple[int, int] | None = None, *, padding: int | None = None, is_narrow: bool = False
+) -> alt.X:
     """
     An instant along the bottom; *whole* (milliseconds since 1970) makes panels begin and end together.
 
     *padding* leaves so many pixels at both ends, for marks that are no stretches. Both together, or *whole* for such
-    marks, draw nothing in a browser (Vega-Lite 6.4).
+    marks, draw nothing in a browser (Vega-Lite 6.4). A narrow one has fewer labels, with air between them.
     """
     scale = alt.Scale(type="utc")
     if whole:
         scale = alt.Scale(type="utc", domain=list(whole))
     elif padding:
         scale = alt.Scale(type="utc", padding=padding)
-    return alt.X(field, type="temporal", title="time (UTC)", scale=scale, axis=alt.Axis(format=_TIME_FORMAT))
+    axis = alt.Axis(format=_TIME_FORMAT, labelSeparation=10) if is_narrow else alt.Axis(format=_TIME_FORMAT)
+    return alt.X(field, type="temporal", title="time (UTC)", scale=scale, axis=axis)
 
 
 def time_zoom(name: str = "time") -> alt.Parameter:
