@@ -20,9 +20,7 @@ from imglab.charts.frames import (
 )
 from imglab.charts.theme import (
     CATEGORIES,
-    MAIN,
     OTHER,
-    REFERENCE,
     UNKNOWN,
     UNSEEN_OPACITY,
     WIDTH,
@@ -225,14 +223,25 @@ def base_lag(frame: pl.DataFrame) -> Chart:
 def _lags(frame: pl.DataFrame, whole: tuple[int, int]) -> alt.LayerChart | alt.FacetChart:
     """A lollipop for each move of the base that was followed, as high as it took days."""
     lagged = frame.drop_nulls("lag_days")
-    drawn = lagged.select(
-        "valid_from", "base", "lag_days", "lag_text", "moved", "followed", "base_manifest_digest", "manifest_digest"
+    most = max(lagged["lag_days"].to_list()) or 1
+    drawn = lagged.with_columns(pl.lit(0).alias("none")).select(
+        "valid_from",
+        "none",
+        "base",
+        "lag_days",
+        "lag_text",
+        "moved",
+        "followed",
+        "base_manifest_digest",
+        "manifest_digest",
     )
     groups, colours = _colours(lagged)
     base = alt.Chart(alt.InlineData(values(drawn)), width=WIDTH, height=220)
     base = folded(base, drawn.columns).encode(
         x=time_axis("valid_from", whole),
-        y=alt.Y("lag_days", type="quantitative", title="lag (days)", scale=alt.Scale(domainMin=0)),
+        y=alt.Y(
+            "lag_days", type="quantitative", title="lag (days)", scale=alt.Scale(domain=[0, most * 1.04], nice=False)
+        ),
         color=alt.Color("base", type="nominal", title="base", scale=alt.Scale(domain=groups, range=colours)),
         tooltip=tooltips(
             base="base",
@@ -243,7 +252,8 @@ def _lags(frame: pl.DataFrame, whole: tuple[int, int]) -> alt.LayerChart | alt.F
             manifest_digest="image digest",
         ),
     )
-    stem = base.mark_rule(strokeWidth=2).encode(y2=alt.datum(0))
+    # Without an x2 the page's interpreter of expressions makes one instant of the axis (Vega-Lite 6.4).
+    stem = base.mark_rule(strokeWidth=2).encode(x2="valid_from", y2="none")
     point = base.mark_point(filled=True, size=45, opacity=1)
     return alt.layer(stem.properties(name="base_lag"), point)
 
@@ -270,7 +280,7 @@ def _band(frame: pl.DataFrame, whole: tuple[int, int]) -> alt.Chart:
                 "state",
                 type="nominal",
                 title="its base was then",
-                scale=alt.Scale(domain=list(_STATES), range=[MAIN, REFERENCE]),
+                scale=alt.Scale(domain=list(_STATES), range=[OTHER, CATEGORIES[6]]),
             ),
             tooltip=tooltips(
                 base="base",
