@@ -60,5 +60,7 @@ def test_there_is_a_notebook_for_each_subject() -> None:
         "02_architectures",
         "03_tag_churn",
         "04_twelve_years_of_tags",
+        "06_what_updates_cost",
+        "07_bases_and_pins",
         "08_distributions",
     ]
