@@ -48,7 +48,9 @@ def test_every_chart_has_a_picture_and_a_specification(path: Path) -> None:
             if "application/vnd.vegalite.v5+json" in data:
                 charts += 1
                 assert data["image/png"]
-            assert not re.search(r"/home/|/root|/tmp|site-packages", json.dumps(data))
+            # The letters of a picture say nothing: in base64 any word occurs by chance.
+            told = {kind: content for kind, content in data.items() if kind != "image/png"}
+            assert not re.search(r"/home/|/root|/tmp|site-packages", json.dumps(told))
     assert charts >= 2
     assert path.stat().st_size < 1_000_000
 
