@@ -48,17 +48,21 @@ def test_every_chart_has_a_picture_and_a_specification(path: Path) -> None:
             if "application/vnd.vegalite.v5+json" in data:
                 charts += 1
                 assert data["image/png"]
-            assert not re.search(r"/home/|/root|/tmp|site-packages", json.dumps(data))
+            # The letters of a picture say nothing: in base64 any word occurs by chance.
+            told = {kind: content for kind, content in data.items() if kind != "image/png"}
+            assert not re.search(r"/home/|/root|/tmp|site-packages", json.dumps(told))
     assert charts >= 2
     assert path.stat().st_size < 1_000_000
 
 
 def test_there_is_a_notebook_for_each_subject() -> None:
-    """The first four subjects are covered, numbered."""
+    """The subjects are covered, numbered."""
     assert [path.stem for path in NOTEBOOKS] == [
         "01_layer_growth",
         "02_architectures",
         "03_tag_churn",
         "04_twelve_years_of_tags",
+        "06_what_updates_cost",
+        "07_bases_and_pins",
         "08_distributions",
     ]
