@@ -43,8 +43,8 @@ from imglab.records import (
 
 _AHEAD = "ahead.jsonl"
 _AGAIN = ".again"
-_FLUSH_ROWS = 100_000
-_FLUSH_BYTES = 64_000_000  # of document bodies held back before they are written
+_FLUSH_ROWS = 50_000  # held back before they are written, of all tables but bodies
+_FLUSH_BYTES = 8_000_000  # of document bodies held back; several times as much is at work when parts are joined
 # Some damaged bytes make polars panic, which is no Exception (2.1.0, 2026-11).
 _UNREADABLE = (pl.exceptions.PolarsError, pl.exceptions.PanicException, OSError)
 _POLARS_TYPES: dict[Any, pl.DataType] = {
@@ -234,7 +234,7 @@ class RunWriter:
         self._buffers: dict[type[Record], list[Record]] = {record: [] for record in RECORDS}
         self._buffered_rows = 0
         self._buffered_bytes = 0
-        self._parts: dict[type[Record], int] = dict.fromkeys(RECORDS, 0)
+        self._parts: dict[type[Record], list[int]] = {record: [] for record in RECORDS}  # rows in each
         self._lock: TextIO | None = None
 
     def __enter__(self) -> Self:
@@ -274,11 +274,16 @@ class RunWriter:
             with _written_to(self._folder):
                 self._ahead.add(record)
         self._buffers[type(record)].append(record)
-        self._buffered_rows += 1
         if isinstance(record, Blob):
             self._buffered_bytes += len(record.body)
-        if self._buffered_rows >= _FLUSH_ROWS or self._buffered_bytes >= _FLUSH_BYTES:
-            self._flush()
+            if self._buffered_bytes >= _FLUSH_BYTES:
+                self._flush([Blob])
+                self._buffered_bytes = 0
+        else:
+            self._buffered_rows += 1
+            if self._buffered_rows >= _FLUSH_ROWS:
+                self._flush(record for record in RECORDS if record is not Blob)
+                self._buffered_rows = 0
 
     def commit(self, run: Run) -> str:
         """Make the run count, with everything added so far; returns its run_id."""
@@ -287,6 +292,7 @@ class RunWriter:
             for record in RECORDS:
                 self._join_parts(record)
             _write(self._frame([run]), self._folder / "run.parquet")
+            sync(self._folder / "run.parquet")
             sync(self._folder)
             self._folder.rename(self._root / self.run_id)
             sync(self._root)
@@ -297,31 +303,32 @@ class RunWriter:
         with _written_to(self._folder):
             self._write_part(rows.record, _in_columns(rows, self.run_id))
 
-    def _flush(self) -> None:
+    def _flush(self, records: Iterable[type[Record]] = RECORDS) -> None:
         with _written_to(self._folder):
-            for record, rows in self._buffers.items():
-                if rows:
+            for record in records:
+                if rows := self._buffers[record]:
                     self._write_part(record, self._frame(rows))
                     rows.clear()
-        self._buffered_rows = self._buffered_bytes = 0
 
     def _write_part(self, record: type[Record], frame: pl.DataFrame) -> None:
-        _write(frame, self._part(record, self._parts[record]))
-        self._parts[record] += 1
+        _write(frame, self._part(record, len(self._parts[record])))
+        self._parts[record].append(frame.height)
 
     def _part(self, record: type[Record], number: int) -> Path:
         return self._folder / f"{record.table}.part-{number:05}.parquet"
 
     def _join_parts(self, record: type[Record]) -> None:
-        parts = [self._part(record, number) for number in range(self._parts[record])]
+        parts = [self._part(record, number) for number in range(len(self._parts[record]))]
         target = self._folder / f"{record.table}.parquet"
         if len(parts) == 1:
             parts[0].rename(target)
         elif parts:
-            pl.scan_parquet(parts).sink_parquet(target, compression="zstd")
-            sync(target)
+            most = max(1, *self._parts[record])  # rows that are in memory at once
+            pl.scan_parquet(parts).sink_parquet(target, compression="zstd", row_group_size=most)
             for part in parts:
                 part.unlink()
+        if parts:
+            sync(target)
 
     def _frame(self, rows: Sequence[Record]) -> pl.DataFrame:
         columns = schema(type(rows[0]))
@@ -349,7 +356,6 @@ def _series(name: str, values: Sequence[Any], dtype: pl.DataType) -> pl.Series:
 
 def _write(frame: pl.DataFrame, path: Path) -> None:
     frame.write_parquet(path, compression="zstd")
-    sync(path)
 
 
 def _locked(path: Path) -> TextIO:

@@ -31,6 +31,7 @@ from imglab.records import (
 from imglab.store import Load, Paths, load
 
 _logger = logging.getLogger("imglab")
+_LOAD_MEMORY = "150MB"  # of which a process that has just read a registry or a history has not much to spare
 
 
 @dataclasses.dataclass(frozen=True)
@@ -126,7 +127,7 @@ def _cut_short(record: Record) -> Record:
 def load_or_reason(data: Path) -> tuple[Load | None, str | None]:
     """The load of everything new, or the reason why it has to wait."""
     try:
-        return load(data), None
+        return load(data, memory=_LOAD_MEMORY), None
     except StoreError as error:
         return None, f"{error}; what was read is safe in the journal"
 

@@ -51,11 +51,11 @@ STAGING = (
 
 @dataclasses.dataclass(frozen=True)
 class Derived:
-    """A table that SQL derives; a load replaces the rows whose `key` is in the table `touched`."""
+    """A table that SQL derives, not from itself; a load replaces the rows whose `key` is in the table `touched`."""
 
     name: str
     key: tuple[str, ...]
-    touched: str | None
+    touched: str
     folder: str = "marts"
 
 
@@ -86,6 +86,7 @@ _SQL_TYPES = {
     pl.List(pl.String()): "varchar[]",
 }
 _KEPT_GENERATIONS = 2
+_MANY_ROWS = 50_000  # that one statement may leave uncommitted in memory
 _CONFIG: dict[str, str | bool | int | float | list[str]] = {"autoinstall_known_extensions": False}
 
 
@@ -126,10 +127,11 @@ class Paths:
         return None
 
 
-def load(data: Path, *, rebuild: bool = False, wait_seconds: float = 10.0) -> Load:
+def load(data: Path, *, rebuild: bool = False, wait_seconds: float = 10.0, memory: str | None = None) -> Load:
     """
     Bring the store up to the journal; with *rebuild* make it from nothing.
 
+    It does with so much *memory* (such as 150MB) as far as it can, with more time; without, it takes what is there.
     Raises StoreBusy if another process is loading for longer than *wait_seconds*, StoreError if the store cannot be
     written. The journal is never touched.
     """
@@ -137,24 +139,33 @@ def load(data: Path, *, rebuild: bool = False, wait_seconds: float = 10.0) -> Lo
     paths = Paths(data)
     with _loading(paths, wait_seconds):
         journal = Journal(paths.journal)
-        base = None if rebuild else _usable_base(paths, journal)
-        new = sorted(set(journal.run_ids()) - _loaded_runs(base))
+        base, loaded = (None, frozenset[str]()) if rebuild else _usable_base(paths, journal)
+        new = sorted(set(journal.run_ids()) - loaded)
         try:
-            runs, rows = _load_sound(paths, journal, base, new)
+            runs, rows = _load_sound(paths, journal, base, new, memory)
         except duckdb.Error:
             before = journal.damaged_files(new)
             journal.look_closely(new, _reads)
             if journal.damaged_files(new) == before:
                 raise
-            runs, rows = _load_sound(paths, journal, base, new)
+            runs, rows = _load_sound(paths, journal, base, new, memory)
         damaged = tuple(map(str, journal.damaged_files(new)))
         return Load(runs, rows, time.monotonic() - started, base is None, damaged)
 
 
-def _load_sound(paths: Paths, journal: Journal, base: Path | None, new: list[str]) -> tuple[int, int]:
+def _load_sound(
+    paths: Paths, journal: Journal, base: Path | None, new: list[str], memory: str | None
+) -> tuple[int, int]:
     """Publish *base* with those of the *new* runs that are sound; the numbers of these and of their rows."""
     sound = journal.sound_run_ids(new)
-    return (len(sound), _publish(paths, journal, base, sound)) if sound or not base else (0, 0)
+    if base and not sound:
+        return 0, 0
+    try:
+        return len(sound), _publish(paths, journal, base, sound, memory)
+    except duckdb.OutOfMemoryException:
+        if memory is None:
+            raise
+    return len(sound), _publish(paths, journal, base, sound, None)
 
 
 def _reads(path: Path) -> bool:
@@ -195,25 +206,23 @@ def _loading(paths: Paths, wait_seconds: float) -> Iterator[None]:
             raise StoreError(f"cannot write the store in {paths.store}: {error.strerror or error}") from error
 
 
-def _usable_base(paths: Paths, journal: Journal) -> Path | None:
-    """The published file, if this version of imglab can add to it and the journal still holds all its runs."""
+def _usable_base(paths: Paths, journal: Journal) -> tuple[Path | None, frozenset[str]]:
+    """
+    The published file and the runs that it holds.
+
+    None if this version of imglab cannot add to it, or the journal no longer holds all of these.
+    """
     published = paths.published()
     if published is None:
-        return None
+        return None, frozenset()
     try:
         with _connect(published, read_only=True) as connection:
             definitions = connection.sql("select definition from store_definition").fetchall()
-            loaded = {run_id for (run_id,) in connection.sql("select run_id from loaded_run").fetchall()}
+            loaded = frozenset(run_id for (run_id,) in connection.sql("select run_id from loaded_run").fetchall())
     except duckdb.Error:
-        return None
-    return published if definitions == [(_definition(),)] and loaded <= set(journal.run_ids()) else None
-
-
-def _loaded_runs(base: Path | None) -> set[str]:
-    if base is None:
-        return set()
-    with _connect(base, read_only=True) as connection:
-        return {run_id for (run_id,) in connection.sql("select run_id from loaded_run").fetchall()}
+        return None, frozenset()
+    is_usable = definitions == [(_definition(),)] and loaded <= set(journal.run_ids())
+    return (published, loaded) if is_usable else (None, frozenset())
 
 
 def _definition() -> str:
@@ -226,15 +235,17 @@ def _definition() -> str:
     return hashlib.sha256("\0".join(parts).encode()).hexdigest()
 
 
-def _publish(paths: Paths, journal: Journal, base: Path | None, new: list[str]) -> int:
+def _publish(paths: Paths, journal: Journal, base: Path | None, new: list[str], memory: str | None) -> int:
     """Make the next generation from *base* and the *new* runs, and move the link to it; return the rows read."""
-    for abandoned in paths.store.glob(".next*"):
-        abandoned.unlink()
+    _clear(paths)
     temporary = paths.store / ".next.duckdb"
     try:
         if base:
             shutil.copyfile(base, temporary)
         with _connect(temporary) as connection:
+            if memory:
+                connection.execute("set memory_limit = $1", [memory])
+                connection.execute("set preserve_insertion_order = false")  # it keeps what is read until all is
             if not base:
                 _create(connection)
             rows = _load_runs(connection, journal, new)
@@ -244,12 +255,20 @@ def _publish(paths: Paths, journal: Journal, base: Path | None, new: list[str]) 
         published = paths.store / f"imglab-{generation:08}.duckdb"
         temporary.rename(published)
     finally:
-        for abandoned in paths.store.glob(".next*"):
-            abandoned.unlink()
+        _clear(paths)
     _move_link(paths, published)
     for old in sorted(paths.store.glob("imglab-*.duckdb"), key=_generation)[:-_KEPT_GENERATIONS]:
         old.unlink(missing_ok=True)
     return rows
+
+
+def _clear(paths: Paths) -> None:
+    """Remove what a load was working on: a file, its log, and a folder of what memory had no room for."""
+    for left in paths.store.glob(".next*"):
+        if left.is_dir():
+            shutil.rmtree(left)
+        else:
+            left.unlink()
 
 
 def _generation(path: Path) -> int:
@@ -292,16 +311,31 @@ def _columns(record: type[Record]) -> str:
 
 
 def _load_runs(connection: duckdb.DuckDBPyConnection, journal: Journal, new: list[str]) -> int:
-    """Read the files of the *new* runs and refresh what they touch, in one transaction; return the rows read."""
+    """Read the files of the *new* runs and refresh what they touch; return the rows read."""
     connection.execute("begin")
-    rows = sum(_copy_rows(connection, record, journal.files(record, new)) for record in RECORDS)
+    rows = 0
+    for record in RECORDS:
+        copied = _copy_rows(connection, record, journal.files(record, new))
+        _relieve(connection, copied)
+        rows += copied
     connection.execute("insert into loaded_run select unnest($1::varchar[])", [new])
     _begin_touched(connection, new)
     for mart in MARTS:
-        _refresh(connection, mart)
+        _relieve(connection, _refresh(connection, mart))
     _end_touched(connection)
     connection.execute("commit")
     return rows
+
+
+def _relieve(connection: duckdb.DuckDBPyConnection, rows: int) -> None:
+    """
+    Commit if so many *rows* were just written that they would fill the memory.
+
+    Nobody sees the file before it is published, so that no transaction needs to hold the load together.
+    """
+    if rows > _MANY_ROWS:
+        connection.execute("commit")
+        connection.execute("begin")
 
 
 def _copy_rows(connection: duckdb.DuckDBPyConnection, record: type[Record], files: list[Path]) -> int:
@@ -312,16 +346,26 @@ def _copy_rows(connection: duckdb.DuckDBPyConnection, record: type[Record], file
     described = connection.execute(f"describe select * from {source}", [names])  # noqa: S608
     present = {row[0] for row in described.fetchall()}
     columns = ", ".join(name for name in schema(record) if name in present)
-    inserted = connection.execute(
-        f"insert into journal.{record.table} ({columns}) select {columns} from {source}",  # noqa: S608
-        [names],
-    ).fetchone()
-    return int(inserted[0]) if inserted else 0
+    return _count(
+        connection.execute(
+            f"insert into journal.{record.table} ({columns}) select {columns} from {source}",  # noqa: S608
+            [names],
+        )
+    )
+
+
+def _count(done: duckdb.DuckDBPyConnection) -> int:
+    """How many rows a statement wrote."""
+    row = done.fetchone()
+    return int(row[0]) if row else 0
 
 
 def _begin_touched(connection: duckdb.DuckDBPyConnection, new: list[str]) -> None:
     connection.execute("create temp table new_run as select unnest($1::varchar[]) as run_id", [new])
-    _refresh(connection, Derived("document_source", ("digest",), None, "load"))
+    connection.execute(f"create temp table fresh as {read_sql('load', 'document_source')}")
+    connection.execute("delete from document_source using fresh where document_source.digest = fresh.digest")
+    connection.execute("insert into document_source by name select * from fresh")
+    connection.execute("drop table temp.fresh")
     for name in TOUCHED:
         connection.execute(f"create temp table {name} as {read_sql('load', name)}")
 
@@ -331,17 +375,14 @@ def _end_touched(connection: duckdb.DuckDBPyConnection) -> None:
         connection.execute(f"drop table temp.{name}")
 
 
-def _refresh(connection: duckdb.DuckDBPyConnection, mart: Derived) -> None:
-    """Replace the rows of *mart* that its touched table names by what its SQL says now."""
-    connection.execute(f"create temp table fresh as {read_sql(mart.folder, mart.name)}")
-    touched = mart.touched or "fresh"
-    columns = ("digest",) if touched in ("touched_manifest", "touched_index") else mart.key
+def _refresh(connection: duckdb.DuckDBPyConnection, mart: Derived) -> int:
+    """Replace the rows of *mart* that its touched table names by what its SQL says now; return how many these are."""
+    columns = mart.key if mart.touched == "touched_tag" else ("digest",)
     matches = " and ".join(
-        f"{mart.name}.{key} = {touched}.{column}" for key, column in zip(mart.key, columns, strict=True)
+        f"{mart.name}.{key} = {mart.touched}.{column}" for key, column in zip(mart.key, columns, strict=True)
     )
-    connection.execute(f"delete from {mart.name} using {touched} where {matches}")  # noqa: S608
-    connection.execute(f"insert into {mart.name} by name select * from fresh")  # noqa: S608
-    connection.execute("drop table temp.fresh")
+    connection.execute(f"delete from {mart.name} using {mart.touched} where {matches}")  # noqa: S608
+    return _count(connection.execute(f"insert into {mart.name} by name {read_sql(mart.folder, mart.name)}"))
 
 
 class Store:

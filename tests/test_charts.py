@@ -413,7 +413,7 @@ def test_encoded_fields_are_in_the_data(name: str) -> None:
 
 @every_chart
 def test_a_fixed_time_has_marks_with_an_end(name: str) -> None:
-    """Without one a browser draws all at one instant (Vega-Lite 6.4, expressions interpreted), though pictures do not."""
+    """Without one a browser draws all at one instant (Vega-Lite 6.4), though pictures are right."""
     specification = draw(name)
     for panel in specification.get("vconcat", [specification]):
         encodings = [view["encoding"] for view, _ in views(panel)]

@@ -98,6 +98,35 @@ def test_a_deleted_store_comes_back(tmp_path: Path) -> None:
         assert marts(store) == before
 
 
+def test_a_load_with_too_little_memory_takes_more(tmp_path: Path) -> None:
+    """Memory that does not suffice, from nothing or for one more run, costs time and no rows."""
+    fill(tmp_path / "free")
+    load(tmp_path / "free")
+    shutil.copytree(tmp_path / "free" / "journal", tmp_path / "tight" / "journal")
+    with Store.in_memory(Journal(tmp_path / "free" / "journal")) as store:
+        expected = marts(store)
+    last = max((tmp_path / "tight" / "journal").iterdir())
+    last.rename(tmp_path / last.name)
+    assert load(tmp_path / "tight", memory="1MB").runs == 3
+    (tmp_path / last.name).rename(last)
+    loaded = load(tmp_path / "tight", memory="1MB")
+    assert (loaded.runs, loaded.is_rebuild) == (1, False)
+    for data in (tmp_path / "free", tmp_path / "tight"):
+        with open_store(data) as store:
+            assert marts(store) == expected
+
+
+def test_what_a_dead_load_left_is_cleared(tmp_path: Path) -> None:
+    """A file that is half made and what memory had no room for do not hinder the next load, which removes them."""
+    fill(tmp_path)
+    left = Paths(tmp_path).store / ".next.duckdb.tmp"
+    left.mkdir(parents=True)
+    (left / "duckdb_temp_storage-0.tmp").write_bytes(b"spilt")
+    (Paths(tmp_path).store / ".next.duckdb").write_bytes(b"half")
+    assert load(tmp_path).runs == 4
+    assert list(Paths(tmp_path).store.glob(".next*")) == []
+
+
 def test_a_damaged_store_is_made_again(tmp_path: Path) -> None:
     """A published file that DuckDB cannot open is replaced at the next load."""
     fill(tmp_path)
