@@ -5,11 +5,13 @@ from __future__ import annotations
 import base64
 import binascii
 import json
+import re
 from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import quote
 
 _SHORTEST = 4  # characters: shorter ones hide nothing, and would be found in any word
+_LONG = 24  # characters: by so many the beginning of a longer one is known, where a text was cut off in it
 _INSTEAD = "…"
 
 
@@ -18,6 +20,7 @@ class Secrets:
 
     def __init__(self) -> None:
         self._forms: set[str] = set()
+        self._longest_first: list[str] = []
 
     def add(self, secret: str, username: str | None = None) -> None:
         """Hide *secret* from now on: as it is, in URLs, and as Basic authentication sends it for *username*."""
@@ -26,11 +29,16 @@ class Secrets:
             pair = base64.b64encode(f"{username}:{secret}".encode()).decode()
             forms |= {pair, pair.rstrip("=")}
         self._forms.update(form for form in forms if len(form) >= _SHORTEST)
+        self._longest_first = []
 
     def hidden(self, text: str) -> str:
-        """*text* without any of them."""
-        for form in sorted(self._forms, key=len, reverse=True):  # before those that are parts of them
+        """*text* without any of them, nor the beginning of one that was cut off."""
+        if not self._longest_first:
+            self._longest_first = sorted(self._forms, key=len, reverse=True)  # before those that are parts of them
+        for form in self._longest_first:
             text = text.replace(form, _INSTEAD)
+            if len(form) > _LONG and form[:_LONG] in text:
+                text = re.sub(re.escape(form[:_LONG]) + r"\S*", _INSTEAD, text)
         return text
 
 

@@ -248,6 +248,22 @@ def test_settings_of_pages_are_what_their_steps_set(tmp_path: Path) -> None:
     ]
 
 
+def test_python_from_2019_to_2026_in_the_sample() -> None:
+    """65,682,711 bytes in all, as growth_by_step has it, and two thirds of them one step."""
+    with open_sample() as store:
+        found = told(store, "python:latest@2019-10-18", "now", platform="linux/amd64")
+    (whole,) = [row for row in found["sections"]["platforms"]["rows"] if row["platform"] == "linux/amd64"]
+    assert (whole["from_bytes"], whole["to_bytes"], whole["delta_bytes"]) == (349_284_332, 414_967_043, 65_682_711)
+    steps = found["sections"]["steps"]["rows"]
+    assert sum(row["delta_bytes"] for row in steps) == 65_682_711
+    largest = max(steps, key=lambda row: row["delta_bytes"])
+    assert (largest["step_label"], largest["delta_bytes"], round(largest["delta_share"], 3)) == (
+        "RUN apt-get install autoconf automake …",
+        44_287_109,
+        0.674,
+    )
+
+
 def test_settings_that_nobody_tells_are_not_guessed() -> None:
     """The sample keeps neither configs nor texts of steps."""
     with open_sample() as store:

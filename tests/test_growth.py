@@ -525,7 +525,7 @@ def test_platforms_that_stayed_as_they_were_are_counted() -> None:
     assert charts.specification(chart)["title"]["subtitle"] == [
         "Compressed layers; the base is on top.",
         "The size axis does not begin at zero.",
-        "1 platform as it was is left out.",
+        "1 platform that stayed as it was is left out.",
     ]
     assert len(drawn(charts.growth_by_step(pl.concat([waterfall(0), same])))) == 4
 

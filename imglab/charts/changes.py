@@ -24,6 +24,7 @@ from imglab.charts.timeline import covered, time_axis, time_zoom
 
 MOST_LINES = 9
 _LONG = timedelta(days=90)
+_ROOM = timedelta(days=15)  # on both sides of a single build
 
 
 def size_changes(frame: pl.DataFrame) -> Chart:
@@ -48,7 +49,7 @@ def size_changes(frame: pl.DataFrame) -> Chart:
     names = drawn["line"].unique(maintain_order=True).to_list()
     is_windows = pl.col("platform").str.starts_with("windows").fill_null(False)
     parts = [("size_changes", drawn.filter(~is_windows)), ("size_changes_windows", drawn.filter(is_windows))]
-    panels = [_panel(part, name, names) for name, part in parts if part.height]
+    panels = [_panel(part, name, names, _ends(lines)) for name, part in parts if part.height]
     jumps, drifts = (frame.filter(pl.col("change") == kind).height for kind in ("jump", "drift"))
     return titled(
         panels[0] if len(panels) == 1 else alt.vconcat(*panels),
@@ -65,12 +66,12 @@ def _counted(count: int, what: str) -> str:
     return f"1 {what}" if count == 1 else f"{count:,} {what}s"
 
 
-def _panel(rows: pl.DataFrame, name: str, names: list[str]) -> alt.LayerChart | alt.FacetChart:
-    """The lines of *rows*; *names* are those of all panels, which share their colours."""
+def _panel(rows: pl.DataFrame, name: str, names: list[str], ends: pl.DataFrame) -> alt.LayerChart | alt.FacetChart:
+    """The lines of *rows*; *names* are those of all panels, which share their colours and the time between *ends*."""
     unit, divisor = unit_of(rows, "compressed_bytes")
     drawn = rows.with_columns((pl.col("compressed_bytes") / divisor).alias("size")).drop("compressed_bytes", "platform")
     marked = drawn.filter(pl.col("change").is_not_null())
-    x = time_axis("valid_from", padding=12)
+    x = time_axis("valid_from")
     y = alt.Y("size", type="quantitative", title=f"compressed ({unit})", scale=around(drawn["size"]))
     shown = {"line": "of", "when": "since", "size_exact": "size", "step": "against the build before"}
     shown |= {"usual": "usual", "manifest_digest": "image digest"}
@@ -95,7 +96,17 @@ def _panel(rows: pl.DataFrame, name: str, names: list[str]) -> alt.LayerChart | 
         shape=alt.Shape("sign", type="nominal", scale=None, legend=None),
         tooltip=tooltips(**{"change": "out of the ordinary", **shown, "drift": "in 20 builds"}),
     )
-    return alt.layer(line.properties(name=name).add_params(time_zoom(f"time_{name}")), point, mark)
+    # The axis takes its ends from data: browsers draw nothing where a scale that dragging moves has a domain of times.
+    room = alt.Chart(alt.InlineData(values(ends))).mark_point(opacity=0).encode(x=x)
+    return alt.layer(line.properties(name=name).add_params(time_zoom(f"time_{name}")), point, mark, room)
+
+
+def _ends(frame: pl.DataFrame) -> pl.DataFrame:
+    """The time that the rows cover, with room for marks before and after: two instants."""
+    time = pl.col("valid_from")
+    whole = time.max() - time.min()
+    room = pl.when(whole > timedelta(0)).then(pl.max_horizontal(whole / 50, timedelta(hours=1))).otherwise(_ROOM)
+    return pl.concat([frame.select(time.min() - room), frame.select(time.max() + room)])
 
 
 def _has_gap(frame: pl.DataFrame) -> bool:

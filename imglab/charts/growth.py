@@ -87,7 +87,7 @@ def growth_by_step(frame: pl.DataFrame) -> Chart:
         _whole_difference(known) if len(pairs) == 1 else "",
         "Compressed layers; the base is on top." + _stayed(pl.concat(moved)),
         _axis_note(drawn),
-        _left_out(len(pairs) - len(moved), "platform", "as it was", "as they were"),
+        _left_out(len(pairs) - len(moved), "platform", "that stayed as it was", "that stayed as they were"),
         _left_out(unsized, "platform", "of unknown size", "of unknown size"),
     )
 

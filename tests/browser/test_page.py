@@ -102,6 +102,20 @@ def test_a_saved_chart_is_drawn(tmp_path: Path) -> None:
     assert "<svg" in found and asked == set()
 
 
+def test_time_is_there_to_be_dragged(tmp_path: Path) -> None:
+    """The axis of a chart whose time can be moved has labels: a browser and the maker of pictures differ here."""
+    sizes = pl.DataFrame(
+        {"repository": "docker.io/library/python", "tag": "slim", "platform": "linux/amd64", "series": "linux/amd64"}
+        | {"valid_from": START + timedelta(days=400 * number), "compressed_bytes": 1_000_000 * (number + 1)}
+        | {"step_bytes": 1_000_000, "usual_step_bytes": 9, "drift_bytes": 0, "change": "jump"}
+        | {"digest": f"sha256:{number:064x}", "manifest_digest": f"sha256:{number:064x}"}
+        for number in range(3)
+    )
+    found, _ = visit(charts.save(charts.size_changes(sizes), tmp_path / "chart.html"), tmp_path / "profile")
+    labels = re.findall(r"<text[^>]*>([^<]*)</text>", found)
+    assert {"2020", "2021"} <= set(labels)
+
+
 def test_the_watch_sees_requests(tmp_path: Path) -> None:
     """A page that does ask for something is noticed, so that the other tests mean something."""
     path = tmp_path / "asking.html"
