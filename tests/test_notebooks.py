@@ -56,12 +56,13 @@ def test_every_chart_has_a_picture_and_a_specification(path: Path) -> None:
 
 
 def test_there_is_a_notebook_for_each_subject() -> None:
-    """The subjects are covered, numbered."""
+    """Numbered, so that they are read in order."""
     assert [path.stem for path in NOTEBOOKS] == [
         "01_layer_growth",
         "02_architectures",
         "03_tag_churn",
         "04_twelve_years_of_tags",
+        "05_growth_by_step",
         "06_what_updates_cost",
         "07_bases_and_pins",
         "08_distributions",
