@@ -264,7 +264,8 @@ def media_types(frame: pl.DataFrame) -> Chart:
     return titled(
         alt.vconcat(*panels, spacing=24),
         question,
-        "By when they were first seen under a tag. Of grey ones no source told the type.",
+        "By when they were first seen under a tag.",
+        "Of grey ones no source told the type." if "not told" in order else "",
     )
 
 
