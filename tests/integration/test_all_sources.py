@@ -63,7 +63,10 @@ def reversed_twice(real_data: Path, tmp_path_factory: pytest.TempPathFactory) ->
         yield store
 
 
-@pytest.mark.parametrize("name", [*(mart.name for mart in MARTS), *VIEWS])
+NAMES = [name for name in (*(mart.name for mart in MARTS), *VIEWS) if name != "image_sbom"]  # none of them has any
+
+
+@pytest.mark.parametrize("name", NAMES)
 def test_the_order_of_imports_does_not_matter(straight: Store, reversed_twice: Store, name: str) -> None:
     """Row for row the same, but for the names of runs."""
     columns = [column for column in straight.sql(f"select * from {name} limit 0").columns if column not in OWN]
