@@ -42,9 +42,8 @@ def main() -> None:
     most = 2 * clean.seconds + waits
     times = (rough.seconds - waits) / clean.seconds
     print(f"told to wait {waits:.1f} s in all; without that {times:.2f} times the clean run")
-    print(
-        f"at most {most:.1f} s, taken {rough.seconds:.1f} s; what is left is {'the same' if is_same else 'NOT the same'}"
-    )
+    same = "the same" if is_same else "NOT the same"
+    print(f"at most {most:.1f} s, taken {rough.seconds:.1f} s; what is left is {same}")
     sys.exit(0 if is_same and rough.seconds <= most else 1)
 
 
