@@ -35,7 +35,7 @@ from imglab.sources.tag_choice import TagChoice, is_artifact_tag
 
 DOCUMENT_LIMIT = 8 * MEBIBYTE
 PAGE_LENGTH = 1000  # ECR refuses more
-_BATCH = 1000
+_BATCH = 5000  # documents that are looked up in the journal at once
 # No end of a hostile registry's: what is more than these is no registry's that was ever seen.
 _MOST_TAGS = 1_000_000  # of a repository
 _MOST_IDLE_PAGES = 10  # in a row, without a tag that was not listed before
