@@ -36,6 +36,9 @@ sample: $(READY)
 
 bench: $(READY)
 	$(BIN)/python benchmarks/snapshot.py
+	$(BIN)/python benchmarks/latency.py
+	$(BIN)/python benchmarks/memory.py
+	$(BIN)/python benchmarks/faults.py
 	$(BIN)/python benchmarks/load.py
 	$(BIN)/python benchmarks/import_history.py $(REAL_DATA)
 

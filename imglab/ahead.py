@@ -44,11 +44,16 @@ class Ahead:
 
     def add(self, record: Record) -> None:
         """Take a record; the group before it is written if it begins one."""
-        if self._group and isinstance(record, _BEGINS):
+        if isinstance(record, _BEGINS):
+            self.complete()
+        self._group.append([record.table, *_values(record.table)(record)])
+
+    def complete(self) -> None:
+        """Write the group that was added last: nothing more of it comes."""
+        if self._group:
             self._write(self._group)
             self._group = []
             self.has_records = True
-        self._group.append([record.table, *_values(record.table)(record)])
 
     def close(self) -> None:
         """End without the last group, which may not be whole."""

@@ -288,6 +288,8 @@ def _finish(outcome: Outcome, options: argparse.Namespace) -> int:
 
 def snapshot(options: argparse.Namespace) -> int:
     """The tags of registries, observed now."""
+    # Read by polars' allocator when it is loaded: else it keeps what it freed, in a large snapshot 100 MB.
+    os.environ.setdefault("_RJEM_MALLOC_CONF", "dirty_decay_ms:0,muzzy_decay_ms:0")
     from imglab import snapshot
     from imglab.data import data_folder
     from imglab.http import Access

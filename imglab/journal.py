@@ -287,6 +287,9 @@ class RunWriter:
 
     def commit(self, run: Run) -> str:
         """Make the run count, with everything added so far; returns its run_id."""
+        if self._ahead:
+            with _written_to(self._folder):
+                self._ahead.complete()
         self._flush()
         with _written_to(self._folder):
             for record in RECORDS:

@@ -27,7 +27,7 @@ from imglab.errors import Postponed, SourceError
 SPENT = b"pull rate limit"  # what Docker Hub says at the end of six hours' pulls: no wait within a run helps
 _EARLIEST_RESET = 1_000_000_000  # what is below counts seconds from now: as IETF's draft says, others mean anything
 _REFILL = 0.2  # of a failure that an answer makes up for
-_SPREAD = 0.1  # of a wait, over which those that waited come back
+_SPREAD = 0.05  # of a wait, over which those that waited come back
 _WORTH_SAYING = 5.0  # seconds
 _SLOW_DOWN = frozenset({429, 503})
 _FINAL_TROUBLE = frozenset({501, 505})

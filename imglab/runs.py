@@ -31,7 +31,7 @@ from imglab.records import (
 from imglab.store import Load, Paths, load
 
 _logger = logging.getLogger("imglab")
-_LOAD_MEMORY = "150MB"  # of which a process that has just read a registry or a history has not much to spare
+_LOAD_MEMORY = "100MB"  # beside what a process holds that has just read a registry: 400 MB for 100,000 manifests
 
 
 @dataclasses.dataclass(frozen=True)
@@ -88,7 +88,7 @@ def take(
         _write(records, writer, tally, target)
         run = tally.run(Origin(source, target, started_at), now(), traffic() if traffic else Traffic())
         run_id = writer.commit(run)
-    loaded, problem = load_or_reason(data)
+    loaded, problem = load_or_reason(data, memory=_LOAD_MEMORY if traffic else None)
     return Outcome(run, run_id, tuple(tally.failures), loaded, problem)
 
 
@@ -124,10 +124,10 @@ def _cut_short(record: Record) -> Record:
     return dataclasses.replace(record, is_complete=False) if isinstance(record, Listing) else record
 
 
-def load_or_reason(data: Path) -> tuple[Load | None, str | None]:
+def load_or_reason(data: Path, *, memory: str | None = None) -> tuple[Load | None, str | None]:
     """The load of everything new, or the reason why it has to wait."""
     try:
-        return load(data, memory=_LOAD_MEMORY), None
+        return load(data, memory=memory), None
     except StoreError as error:
         return None, f"{error}; what was read is safe in the journal"
 

@@ -244,8 +244,7 @@ def _publish(paths: Paths, journal: Journal, base: Path | None, new: list[str], 
             shutil.copyfile(base, temporary)
         with _connect(temporary) as connection:
             if memory:
-                connection.execute("set memory_limit = $1", [memory])
-                connection.execute("set preserve_insertion_order = false")  # it keeps what is read until all is
+                _limit(connection, memory)
             if not base:
                 _create(connection)
             rows = _load_runs(connection, journal, new)
@@ -260,6 +259,13 @@ def _publish(paths: Paths, journal: Journal, base: Path | None, new: list[str], 
     for old in sorted(paths.store.glob("imglab-*.duckdb"), key=_generation)[:-_KEPT_GENERATIONS]:
         old.unlink(missing_ok=True)
     return rows
+
+
+def _limit(connection: duckdb.DuckDBPyConnection, memory: str) -> None:
+    """Have DuckDB do with so much *memory*: what is more goes to the disk, where it can."""
+    connection.execute("set memory_limit = $1", [memory])
+    connection.execute("set threads = 1")  # each takes its share; with two, joins that fit did not always fit (2.0.0)
+    connection.execute("set preserve_insertion_order = false")  # which keeps what is read until all is
 
 
 def _clear(paths: Paths) -> None:

@@ -68,6 +68,18 @@ def test_a_line_that_is_cut_off_does_not_count(tmp_path: Path, cut: int) -> None
     assert left and list(left.records()) == [seen("a", "a1", day(1))]
 
 
+def test_the_last_group_counts_once_it_is_complete(tmp_path: Path) -> None:
+    """A process that dies while it commits has written down everything that it brought."""
+    ahead = Ahead(tmp_path / "ahead", ORIGIN)
+    for record in DOCUMENT:
+        ahead.add(record)
+    assert abandoned("run", tmp_path / "ahead") is None
+    ahead.complete()
+    ahead.close()
+    left = abandoned("run", tmp_path / "ahead")
+    assert left and list(left.records()) == DOCUMENT
+
+
 @pytest.mark.parametrize("text", ["", "[", '["registry","x","2026-01-01T00:00:00+00:00"]\n', "{}\n[]\n", "[1,2]\n[]\n"])
 def test_what_brought_nothing_is_nothing(tmp_path: Path, text: str) -> None:
     """A process that died before its first group, or a file that is something else."""

@@ -99,9 +99,9 @@ def test_whom_one_is_told_to_wait_all_wait(status: int, value: str) -> None:
     assert sum(at == 0 for at, _, url in server.asked if "other" in url) == 8
 
 
-@pytest.mark.parametrize(("asked", "jitter", "slept"), [(10.0, 0.0, 10.0), (10.0, 1.0, 10.5), (2.0, 0.5, 2.1)])
+@pytest.mark.parametrize(("asked", "jitter", "slept"), [(10.0, 0.0, 10.0), (10.0, 1.0, 10.5), (2.0, 0.5, 2.05)])
 def test_those_that_waited_come_back_one_after_another(asked: float, jitter: float, slept: float) -> None:
-    """After a wait the next request leaves up to a tenth of it later, and up to half a second, as chance has it."""
+    """After a wait the next request leaves up to a twentieth of it later, and up to half a second, as chance has it."""
     timeline = Timeline()
     one = Pace("r.example", Limits(), 4, Clock(timeline.sleep, timeline.seconds, lambda: NOON, lambda: jitter))
 

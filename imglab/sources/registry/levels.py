@@ -15,7 +15,7 @@ from imglab.sources.sbom_layers import bills_of
 
 DOCUMENT_LIMIT = 8 * MEBIBYTE
 ACCEPT = {"accept": ", ".join(oci.MANIFEST_TYPES)}
-_BATCH = 1000
+_BATCH = 5000  # documents that are looked up in the journal at once
 MOST_BELOW = 1_000  # documents that a tag or digest leads to, over all that a repository is asked for
 _DEEPEST = 8  # indexes within indexes; two are real
 

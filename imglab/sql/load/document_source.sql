@@ -1,4 +1,5 @@
--- Dimension: one row per digest that the runs being loaded describe: the run whose statement about it counts.
+-- Dimension: one row per digest that several runs describe, at least one of them being loaded: the run whose statement
+-- about it counts. Most digests are described once: those are not here, so that staging need not look them up.
 -- Better source first (a registry's verified documents before a page about them), then the newest parser. Docker Hub's
 -- list of tags comes last: it knows sizes, but no layers, and of an index only some of its entries.
 with described as (
@@ -25,3 +26,4 @@ from described
 semi join touched on described.digest = touched.digest
 join stg_run on described.run_id = stg_run.run_id
 group by described.digest
+having count(*) > 1
