@@ -5,14 +5,15 @@ The folder holds `repo-info.bundle` (a part of the git history of docker-library
 listed in `index.tsv`), `seeds/` (two more pages), `official-images.bundle` and `docs-readme.bundle` (parts of the
 histories of docker-library/official-images and docker-library/docs). Of one more page there are the facts alone, in
 `facts/` beside this file. What is kept: digests, sizes, times, platforms, media types, names of tags, commits and
-directories that they are built from, and short step labels of our own; what is left out: the text of build steps and
-commands, and all prose.
+directories that they are built from, short step labels of our own, digests of the texts of steps, and the text of those
+that add files named by digest. What is left out: all other texts of steps, commands, and all prose.
 """
 
 from __future__ import annotations
 
 import csv
 import dataclasses
+import re
 import shutil
 import subprocess
 import sys
@@ -52,11 +53,13 @@ from imglab.sources.tag_page import (
     newest_date,
     page_records,
 )
+from imglab.steps import text_digest
 
 SAMPLE = Path(__file__).parent / "sample"
 FACTS = Path(__file__).parent / "facts" / "python-latest-0c376450b2d1.toml"
 MADE_AT = datetime(2026, 11, 1, tzinfo=UTC)
 IMAGES = ("python", "hello-world")
+COPIED = re.compile(r"(?:ADD|COPY) (?:file|dir|multi):[0-9a-f]{64} in \S+\s*$")
 SEEDS = ("001_5a6006424bbde431.txt", "002_6fd47c79cbe15362.txt")
 
 Known = set[str]
@@ -233,9 +236,11 @@ def write_run(number: int, source: str, target: str, records: Iterable[Record | 
 
 
 def facts_only(record: Record | Rows) -> Record | Rows:
-    """*record* without the text of build steps and commands."""
-    if isinstance(record, History):
-        return dataclasses.replace(record, created_by=None)
+    """*record* without commands and the text of build steps, which a digest stands for."""
+    if isinstance(record, History) and record.created_by:
+        if COPIED.match(record.created_by):
+            return record
+        return dataclasses.replace(record, created_by=None, text_digest=text_digest(record.created_by))
     if isinstance(record, Config):
         return dataclasses.replace(record, entrypoint=None, cmd=None, shell=None)
     return record

@@ -240,6 +240,7 @@ class History(Record):
     instruction: str | None = None  # RUN, COPY, ADD, ENV, …; read from created_by
     step_label: str | None = None  # short label for charts; read from created_by
     is_conditional: bool | None = None  # pages only: every command stands under a condition; read from created_by
+    text_digest: str | None = None  # `steps.text_digest` of created_by, where the text itself was left out
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

@@ -11,6 +11,7 @@ same step keeps its label while its text changes from release to release.
 
 from __future__ import annotations
 
+import hashlib
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -50,6 +51,8 @@ _PREFERENCES = re.compile(
     r"^(?:\$(?:ErrorActionPreference|ProgressPreference|verbosePreference)\s*=\s*'?\w+'?\s*;\s*)+"
 )
 _GO_STRUCT = re.compile(r"^&\{(\[[^\]]*\]).*\}$", re.DOTALL)
+_PAGE_ARGUMENTS = re.compile(r"^\s*# ARGS:[^\n]*\n")  # a line of its own on pages
+_LINE_END = re.compile(r"\s\\(?:\s|$)")  # that pages of 2016 and before keep
 _WINDOWS_BASE = re.compile(r"^(Apply image|Install update)\b", re.IGNORECASE)
 _DEBIAN_BASE = re.compile(r"^#\s*debian\.sh\b")
 
@@ -63,6 +66,12 @@ def normalise_step(created_by: str) -> str:
     """
     name, rest = _split(created_by)
     return " ".join(f"{name or ''} {rest}".split())
+
+
+def text_digest(created_by: str) -> str:
+    """A digest that tells the text of a step from others where the text itself is not kept."""
+    plain = _LINE_END.sub(" ", normalise_step(_PAGE_ARGUMENTS.sub("", created_by)))
+    return f"sha256:{hashlib.sha256(plain.encode()).hexdigest()}"
 
 
 @lru_cache(maxsize=_REMEMBERED)

@@ -14,7 +14,7 @@ from imglab.journal import Journal
 from imglab.records import History
 from imglab.sources import repo_info
 from imglab.sources.documents import Reading
-from imglab.steps import normalise_step
+from imglab.steps import normalise_step, text_digest
 from imglab.store import Store
 
 HEX = "ab12" * 16
@@ -64,8 +64,9 @@ def read(store: Store, macro: str, text: str | None) -> str:
     ],
 )
 def test_a_step_reads_in_sql_as_in_python(macros: Store, raw: str) -> None:
-    """plain_step says what steps.normalise_step says, whoever built the image."""
+    """plain_step says what steps.normalise_step says, whoever built the image; so do their digests."""
     assert read(macros, "plain_step", raw) == normalise_step(raw)
+    assert read(macros, "step_text_digest", raw) == text_digest(raw)
 
 
 @pytest.mark.parametrize(
@@ -130,12 +131,16 @@ def test_real_steps_read_in_sql_as_in_python(macros: Store, real_data: Path) -> 
         records = repo_info.collect(documents, Reading(day(1), known=set()))
         texts = sorted({step.created_by for step in records if isinstance(step, History) and step.created_by})
     frame = macros.sql(
-        "select text, plain_step(text) as plain, normal_step(text) as normal from (select unnest($texts) as text)",
+        """
+        select text, plain_step(text) as plain, normal_step(text) as normal, step_text_digest(text) as digest,
+        from (select unnest($texts) as text)
+        """,
         {"texts": texts},
     )
     assert frame.height > 1_000
-    wrong = [text for text, plain, _ in frame.rows() if plain != normalise_step(re.sub(r"\A# ARGS:[^\n]*\n", "", text))]
-    assert wrong == []
+    texts = [re.sub(r"\A# ARGS:[^\n]*\n", "", text) for text in frame["text"]]
+    assert frame["plain"].to_list() == list(map(normalise_step, texts))
+    assert frame["digest"].to_list() == [text_digest(text) for text in frame["text"]]
     assert frame["normal"].n_unique() < frame["plain"].n_unique() / 3
 
 

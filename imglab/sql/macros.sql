@@ -132,6 +132,10 @@ create or replace macro plain_step(created_by) as
         )
     );
 
+-- What tells a step's text from another: `steps.text_digest` in SQL. Pages of 2016 and before keep the ends of lines.
+create or replace macro step_text_digest(created_by) as
+    'sha256:' || sha256(regexp_replace(plain_step(created_by), '\s\\(?:\s|$)', ' ', 'g'));
+
 -- The same step of another release: `plain_step` without what moves from build to build. Digests, commits and keys,
 -- versions, dates and all other numbers become `#`, words for architectures `@`; ends of lines go. What is left is equal
 -- for the same step of two versions or platforms, and of two builders; a step whose packages changed is another.

@@ -43,6 +43,7 @@ line as (
         wanted_image.manifest_digest,
         stg_history.position,
         stg_history.created_by,
+        stg_history.text_digest,
         coalesce(stg_history.instruction, '') || ' ' || coalesce(stg_history.step_label, '') as label,
         stg_history.instruction is null
         or (
@@ -72,33 +73,39 @@ rooted as (
     from line
 ),
 
--- Texts are long and few. Pages of 2016 and before keep the ends of lines.
+-- Texts are long and few.
 known_text as (
     select
         text.created_by,
-        dense_rank() over (
-            order by regexp_replace(plain_step(text.created_by), '\s\\(?:\s|$)', ' ', 'g')
-        ) as text_key,
+        step_text_digest(text.created_by) as text_digest,
     from (select distinct line.created_by from line where line.created_by is not null) as text
+),
+
+told_line as (
+    select
+        rooted.*,
+        coalesce(known_text.text_digest, rooted.text_digest) as told_digest,
+    from rooted
+    left join known_text on rooted.created_by = known_text.created_by
 ),
 
 stepped as (
     select
-        rooted.manifest_digest,
-        any_value(rooted.root_count) as root_count,
-        string_agg(coalesce(known_text.text_key::varchar, '?'), ' ' order by rooted.position) filter (
-            where rooted.position > coalesce(rooted.root_position, -1)
+        told_line.manifest_digest,
+        any_value(told_line.root_count) as root_count,
+        string_agg(coalesce(told_line.told_digest, '?'), ' ' order by told_line.position) filter (
+            where told_line.position > coalesce(told_line.root_position, -1)
         ) as text,
-        string_agg(rooted.label, chr(10) order by rooted.position) filter (
-            where rooted.position > coalesce(rooted.root_position, -1)
+        string_agg(told_line.label, chr(10) order by told_line.position) filter (
+            where told_line.position > coalesce(told_line.root_position, -1)
         ) as labels,
-        bool_and(rooted.created_by is not null) filter (where rooted.position > coalesce(rooted.root_position, -1))
-            as is_told,
-        bool_or(rooted.is_untold) filter (where rooted.position > coalesce(rooted.root_position, -1))
+        bool_and(told_line.told_digest is not null) filter (
+            where told_line.position > coalesce(told_line.root_position, -1)
+        ) as is_told,
+        bool_or(told_line.is_untold) filter (where told_line.position > coalesce(told_line.root_position, -1))
             as has_untold,
-    from rooted
-    left join known_text on rooted.created_by = known_text.created_by
-    group by rooted.manifest_digest
+    from told_line
+    group by told_line.manifest_digest
 ),
 
 layered as (
