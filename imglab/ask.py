@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 import inspect
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 
 import polars as pl
@@ -18,6 +18,26 @@ from imglab.pins import Problem, read_pins
 from imglab.store import Store
 
 
+def questions(names: Iterable[str]) -> pl.DataFrame:
+    """
+    What each question answers, and the options that it takes.
+
+    One row per name, in the order given. Columns: question, answers (the first sentence of its documentation) and
+    options (those that it needs not in brackets).
+    """
+    functions = [(name, getattr(queries, name)) for name in names]
+    return pl.DataFrame(
+        [
+            {
+                "question": name,
+                "answers": (inspect.getdoc(function) or "").split("\n\n")[0].replace("\n", " ").replace("*", ""),
+                "options": " ".join(map(_as_option, _options(function).values())),
+            }
+            for name, function in functions
+        ]
+    )
+
+
 def answer(question: str, given: Mapping[str, object], *, data: Path | str | None = None) -> pl.DataFrame:
     """
     The frame of *question* for the options *given*.
@@ -26,7 +46,7 @@ def answer(question: str, given: Mapping[str, object], *, data: Path | str | Non
     store has never seen.
     """
     function = getattr(queries, question)
-    _check_options(question, given, inspect.signature(function).parameters)
+    _check_options(question, given, _options(function))
     store = open_store(data)
     frame: pl.DataFrame = function(store, **given)
     if frame.is_empty():
@@ -63,8 +83,18 @@ def pinned(
     return places.join(told, on="reference", how="left", maintain_order="left"), problems
 
 
-def _check_options(question: str, given: Mapping[str, object], known: Mapping[str, inspect.Parameter]) -> None:
-    options = {name: parameter for name, parameter in known.items() if name != "store"}
+def _options(function: Callable[..., pl.DataFrame]) -> dict[str, inspect.Parameter]:
+    """What a question can be given, by name."""
+    known = inspect.signature(function).parameters
+    return {name: parameter for name, parameter in known.items() if name != "store"}
+
+
+def _as_option(parameter: inspect.Parameter) -> str:
+    written = _written(parameter.name)
+    return written if parameter.default is inspect.Parameter.empty else f"[{written}]"
+
+
+def _check_options(question: str, given: Mapping[str, object], options: Mapping[str, inspect.Parameter]) -> None:
     for name in given:
         if name not in options:
             raise UsageError(f"{question} takes no {_written(name)}; it takes {', '.join(map(_written, options))}")

@@ -395,7 +395,13 @@ def _add_views(parsers: Parsers) -> None:
 
 def _add_ask(parsers: Parsers) -> None:
     command = parsers.add_parser("ask", help="answer a question, as a table or a chart")
-    command.add_argument("question", choices=QUESTIONS, metavar="QUESTION", help=", ".join(QUESTIONS))
+    command.add_argument(
+        "question",
+        nargs="?",
+        choices=QUESTIONS,
+        metavar="QUESTION",
+        help=f"{', '.join(QUESTIONS)}; without any, tell what each answers and takes",
+    )
     command.add_argument("--repository", metavar="R", help="such as python or ghcr.io/owner/name, or ghcr.io/owner/*")
     command.add_argument(
         "--reference",

@@ -12,7 +12,7 @@ import polars as pl
 import pytest
 from made import commit, day, digest, image, seen
 
-from imglab.cli import main, parser
+from imglab.cli import QUESTIONS, main, parser
 
 PAGE = Path(__file__).parent / "data" / "repo_info"
 
@@ -48,6 +48,18 @@ def test_load_then_ask(data: Path, capsys: pytest.CaptureFixture[str]) -> None:
         == 0
     )
     assert [row["compressed_bytes"] for row in json.loads(capsys.readouterr().out)] == [3, 4]
+
+
+def test_ask_alone_tells_which_questions_there_are(data: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """What each answers and takes; nothing is read for it, and options without a question are a mistake."""
+    assert imglab(data, "ask", "--format", "json") == 0
+    told = {row["question"]: row for row in json.loads(capsys.readouterr().out)}
+    assert tuple(told) == QUESTIONS
+    assert told["tags"]["answers"] == "The tags that were there when last looked at."
+    assert told["layer_growth"]["options"] == "--repository --tag [--platform] [--since] [--until]"
+    assert all(row["answers"].endswith(".") for row in told.values())
+    assert imglab(data, "ask", "--tag", "latest") == 2
+    assert "which question is tag for?" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("form", ["table", "csv", "json", "markdown"])

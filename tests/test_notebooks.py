@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from imglab.cli import QUESTIONS
+
 FOLDER = Path(__file__).parent.parent / "notebooks"
 NOTEBOOKS = sorted(FOLDER.glob("*.ipynb"))
 
@@ -53,6 +55,14 @@ def test_every_chart_has_a_picture_and_a_specification(path: Path) -> None:
             assert not re.search(r"/home/|/root|/tmp|site-packages", json.dumps(told))
     assert charts >= 2
     assert path.stat().st_size < 1_000_000
+
+
+@pytest.mark.parametrize("question", QUESTIONS)
+def test_every_question_has_a_place_in_a_notebook(question: str) -> None:
+    """It is asked in one, and its answer is drawn."""
+    sources = "\n".join("".join(cell["source"]) for path in NOTEBOOKS for cell in cells(path, "code"))
+    assert re.search(rf"\bqueries\.{question}\(", sources)
+    assert re.search(rf"\bcharts\.{question}\(", sources)
 
 
 def test_there_is_a_notebook_for_each_subject() -> None:
