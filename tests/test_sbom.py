@@ -127,6 +127,25 @@ def test_images_files_and_operating_systems_are_no_packages() -> None:
     assert told(cyclonedx([system, {"type": "container", "name": "app"}, {"type": "library"}])) == []
 
 
+def test_what_old_tools_list_beside_packages_is_none() -> None:
+    """Layers by digest, the system and lock files without a purpose, and the image that the document is about."""
+    document = spdx(["pkg:deb/debian/libc6@2.31"])
+    document["packages"] += [
+        {"SPDXID": "SPDXRef-1", "name": "ab12" * 16},
+        {"SPDXID": "SPDXRef-2", "name": "sha256:" + "ab12" * 16},
+        {"SPDXID": "SPDXRef-OperatingSystem-100fd27dbdf9d366", "name": "debian", "versionInfo": "10.8"},
+        {"SPDXID": "SPDXRef-Application-441a648f2aeeee72", "name": "gemspec"},
+        {"SPDXID": "SPDXRef-app", "name": "team/app", "versionInfo": "latest"},
+        {"SPDXID": "SPDXRef-shell", "name": "busybox", "versionInfo": "1.31"},
+    ]
+    named = [("deb", "libc6", "2.31"), (None, "busybox", "1.31")]
+    assert told(document | {"documentDescribes": ["SPDXRef-app"]}) == named
+    about = {"spdxElementId": "SPDXRef-DOCUMENT", "relatedSpdxElement": "SPDXRef-app"}
+    for kind in ("DESCRIBES", "DESCRIBE"):
+        assert told(document | {"relationships": [about | {"relationshipType": kind}]}) == named
+    assert len(told(document | {"relationships": [about | {"relationshipType": "OTHER"}]})) == 3
+
+
 def test_a_package_in_several_places_stands_there_as_often() -> None:
     """As npm installs it: in different versions, and twice in one."""
     purls = ["pkg:npm/ms@2.0.0", "pkg:npm/ms@2.1.3", "pkg:npm/ms@2.0.0"]

@@ -8,7 +8,8 @@ predicate of a statement, which may be in an envelope (cosign) or in an envelope
 Met in real data: BuildKit scans stages and contexts too where it is told to, as `sbom-<name>` beside `sbom`; it takes
 no document above 40 MiB. SPDX has no place for sizes. Syft tells them in properties of CycloneDX, for deb in KiB as
 Debian's `Installed-Size` counts, for apk, rpm and alpm in bytes. Images and the file system itself stand among the
-packages; Trivy and Syft list the operating system as one. Old cosign wraps the document once more, as `Data`. A package
+packages; Trivy and Syft list the operating system as one, Trivy of 2022 without its purpose. Tern and bom list layers,
+named by digest alone. Old cosign wraps the document once more, as `Data`. A package
 that is installed in several places stands there as often.
 """
 
@@ -39,6 +40,9 @@ _NO_PACKAGES = frozenset({"oci", "docker"})  # types of purls: the image itself,
 _NO_PURPOSES = frozenset({"CONTAINER", "FILE", "OPERATING-SYSTEM", "OPERATING_SYSTEM", "DEVICE"})
 _NO_COMPONENTS = frozenset({"container", "file", "operating-system", "device", "data", "cryptographic-asset"})
 _SPDX, _CYCLONEDX = re.compile(r"SPDX-2\.\d{1,2}"), re.compile(r"1\.\d{1,2}")
+_NO_IDENTIFIERS = ("SPDXRef-OperatingSystem-", "SPDXRef-Application-", "SPDXRef-ContainerImage-")  # of Trivy
+_DESCRIBES = ("DESCRIBES", "DESCRIBE")  # the second is Trivy's of 2022
+_LAYER = re.compile(r"(?:sha256:)?[0-9a-f]{64}")
 _NOT_STATED = frozenset({"NOASSERTION", "NONE"})  # SPDX's words for nothing
 _SIZES = {  # by ecosystem: the property of Syft that tells an installed size, and its unit in bytes
     "deb": ("syft:metadata:installedSize", 1024),
@@ -159,10 +163,10 @@ def _spdx(document: Json, source: str) -> _Said:
 
 
 def _spdx_packages(document: Json, source: str) -> Iterator[Json]:
+    described = frozenset(_described(document, source))
     for entry in _objects(document, "packages", source):
-        purpose = _text(entry, "primaryPackagePurpose", source)
         text = _spdx_purl(entry, source)
-        if text is None and purpose in _NO_PURPOSES:
+        if text is None and (entry.get("SPDXID") in described or _is_no_package(entry, source)):
             continue
         fields = _fields(_stated(entry, "name", source), _stated(entry, "versionInfo", source), text)
         if fields:
@@ -170,6 +174,23 @@ def _spdx_packages(document: Json, source: str) -> Iterator[Json]:
                 built_from = _BUILT_FROM.match(_text(entry, "sourceInfo", source) or "")
                 fields["source_name"] = built_from[1] if built_from else None
             yield fields
+
+
+def _described(document: Json, source: str) -> Iterator[str]:
+    """What the document is about, by identifier: the image itself."""
+    yield from _texts(document, "documentDescribes", source)
+    for relationship in _objects(document, "relationships", source):
+        about, kind = relationship.get("relatedSpdxElement"), relationship.get("relationshipType")
+        if relationship.get("spdxElementId") == "SPDXRef-DOCUMENT" and kind in _DESCRIBES and isinstance(about, str):
+            yield about
+
+
+def _is_no_package(entry: Json, source: str) -> bool:
+    """Whether an entry without a purl is said to be, or is named like, a layer, a file or a whole system."""
+    if _text(entry, "primaryPackagePurpose", source) in _NO_PURPOSES:
+        return True
+    identifier, name = _text(entry, "SPDXID", source) or "", _text(entry, "name", source) or ""
+    return identifier.startswith(_NO_IDENTIFIERS) or bool(_LAYER.fullmatch(name))
 
 
 def _spdx_purl(package: Json, source: str) -> str | None:
