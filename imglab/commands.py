@@ -535,5 +535,6 @@ AFTER_DEMO = """\
 Open {report} in a browser: the charts behind these answers.
 Ask more:            imglab --data {folder} ask layers --repository python --tag latest
                      imglab --data {folder} ask size_over_time --repository python --tag slim --chart slim.html
+What made it grow:   imglab --data {folder} diff python:latest@2019-10-17 now
 In JupyterLab:       imglab lab   (notebooks/01_layer_growth.ipynb and on)
 Your own images:     imglab snapshot ghcr.io/owner/name   and then   imglab ask tags"""
