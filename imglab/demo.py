@@ -161,9 +161,9 @@ September 2026.
 After January 2018 the sample saw the tag twice: the pale parts are what was seen last, not what is known.
 """
 STEPS = """
-Between the builds of October 2019 and September 2026 the image for linux/amd64 grew by 65.7 MB. Two thirds of it, 44.3 MB,
-are compilers and headers again. Python's own build, `make install`, is among the other steps: it gained 0.1 MB in seven
-years.
+Between the builds of October 2019 and September 2026 the image for linux/amd64 grew by 65.7 MB. Two thirds of it,
+44.3 MB, are compilers and headers again. Python's own build, `make install`, is among the other steps: it gained 0.1 MB
+in seven years.
 """
 SIZES = """
 Until 12 September 2017 the tag held one platform. Then it became an index of six Linux platforms, and two weeks later
@@ -183,8 +183,8 @@ An index moves when any of its platforms is rebuilt, even where the reader's own
 """
 COST = """
 `python:latest` moved 74 times in sixteen months. 28 moves brought other build steps, 27 the same steps on another base,
-and 16 nothing but a platform more or less. A host on linux/amd64 that followed them pulled 6.25 GB, for an image of less
-than 0.28 GB: where the base is new, everything above it is too.
+and 16 nothing but a platform more or less. A host on linux/amd64 that followed them pulled 6.25 GB, for an image of
+less than 0.28 GB: where the base is new, everything above it is too.
 """
 YEARS = """
 Of 3,914 tags that the manifest file of python ever named, 150 are left. What a tag promises tells how long it is kept:
