@@ -429,7 +429,7 @@ def _add_ask(parsers: Parsers) -> None:
         "--explain", action="store_true", help="tell the documents and runs that the answer stands on instead"
     )
     _add_format(command)
-    command.set_defaults(run=commands.ask)
+    command.set_defaults(run=commands.ask, questions=QUESTIONS)
 
 
 def _add_pins(parsers: Parsers) -> None:

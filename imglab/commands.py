@@ -86,13 +86,12 @@ def failures(options: argparse.Namespace) -> int:
 def ask(options: argparse.Namespace) -> int:
     """The answer to one question, as a table or a chart, or what it stands on; or which questions there are."""
     from imglab.ask import answer, explanation, questions
-    from imglab.cli import QUESTIONS
     from imglab.errors import UsageError
 
     if options.question is None:
         if given := _given(options):
             raise UsageError(f"which question is {', '.join(given)} for? `imglab ask` tells which there are")
-        _write(questions(QUESTIONS), options)
+        _write(questions(options.questions), options)
         return GOOD
     tell = explanation if options.explain else answer
     frame = tell(options.question, _given(options), data=options.data)
