@@ -13,7 +13,7 @@ ROWS = {
     **dict.fromkeys(["errors"], 0),
     **dict.fromkeys(["records", "secrecy", "steps", "tar"], 1),
     **dict.fromkeys(["ahead", "journal", "oci", "connections", "pace", "http", "credentials"], 2),
-    **dict.fromkeys(["gitlog", "progress", "archive", "checked_toml"], 2),
+    **dict.fromkeys(["gitlog", "progress", "archive", "checked_toml", "tables"], 2),
     **dict.fromkeys(["store", "sources", "pins"], 3),
     **dict.fromkeys(
         [
@@ -72,7 +72,7 @@ HOMES = {
         ),
         *("output", "ask", "report", "demo", "commands", "diff"),
     },
-    "rich": {"output", "progress"},
+    "rich": {"tables", "progress"},
     "backports": {"archive"},
     "yaml": {"pins"},
 }
