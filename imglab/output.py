@@ -16,6 +16,7 @@ from imglab.errors import UsageError
 
 FORMATS = ("table", "csv", "json", "parquet", "markdown")
 _DIGEST = re.compile(r"(?<![0-9a-f])(sha\d+:[0-9a-f]{12})[0-9a-f]{52,}")
+_MENTION = re.compile(r"(?<![\w`])@(?=\w)")
 _FEW_ROWS = 8  # so many are shown as blocks where they are too wide: of more, columns are left out
 _FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n")
 
@@ -58,10 +59,15 @@ def table(frame: pl.DataFrame, width: int | None = None) -> str:
 
 def markdown(frame: pl.DataFrame) -> str:
     """*frame* as a Markdown table."""
-    header = "| " + " | ".join(frame.columns) + " |\n"
+    header = "| " + " | ".join(map(visible, frame.columns)) + " |\n"
     rule = "|" + "|".join(" ---: " if dtype.is_numeric() else " --- " for dtype in frame.dtypes) + "|\n"
-    rows = ["| " + " | ".join(_markdown_cell(value) for value in row) + " |\n" for row in frame.iter_rows()]
+    rows = ["| " + " | ".join(markdown_text(cell(value)) for value in row) + " |\n" for row in frame.iter_rows()]
     return header + rule + "".join(rows)
+
+
+def markdown_text(words: str) -> str:
+    """*words* as Markdown that shows them, also in a cell; what GitHub would take for somebody's name stays a text."""
+    return _MENTION.sub("@<!-- -->", re.sub(r"([\\|`*_~<>\[\]&])", r"\\\1", words))
 
 
 def cell(value: Any) -> str:
@@ -169,7 +175,3 @@ def _json_value(value: Any) -> Any:
     if isinstance(value, (str, int, float, bool, list, dict)) or value is None:
         return value
     return str(value)
-
-
-def _markdown_cell(value: Any) -> str:
-    return re.sub(r"([\\|`*_<>\[\]])", r"\\\1", cell(value))
