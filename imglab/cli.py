@@ -452,9 +452,10 @@ def _add_sql(parsers: Parsers) -> None:
 def _add_diff(parsers: Parsers) -> None:
     command = parsers.add_parser(
         "diff",
-        help="what is known of the difference between two references: sizes, steps, layers, settings",
+        help="what is known of the difference between two references, on a page",
         description="Print what is known of the difference between two tags, two times of a tag, or two digests: each "
-        "platform's size, the build steps that differ, the layers to pull, settings, and who says so.",
+        "platform's size, the build steps that differ, bases, packages, settings, layers to pull, the moves between "
+        "two times of a tag, and who says so.",
     )
     form = "python:3.12, python:latest@2019-10-17 (as it was then; a day means its end), python@sha256:…"
     command.add_argument("first", metavar="A", help=form)
@@ -462,7 +463,7 @@ def _add_diff(parsers: Parsers) -> None:
     command.add_argument(
         "--platform",
         metavar="P",
-        help="whose steps, layers and settings are told (linux/amd64 if both have it, else all)",
+        help="what all but the sizes is told of (linux/amd64 if both have it, else all that both have)",
     )
     command.add_argument("--format", choices=("text", "json", "markdown"), default="text")
     command.add_argument("--out", type=Path, metavar="FILE", help="write there instead of to standard output")

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-_UNITS = (("GB", 10**9, 2), ("MB", 10**6, 1), ("kB", 10**3, 1))
+_UNITS = (("GB", 10**9, 2, 999_950_000), ("MB", 10**6, 1, 999_950), ("kB", 10**3, 1, 1_000))  # from how many bytes on
 
 
 def size(value: int) -> str:
     """Bytes in decimal units, as registries' pages have them: `274.6 MB`, `5.44 GB`, `239 B`."""
-    for unit, length, digits in _UNITS:
-        if round(abs(value) / length, digits) >= 1:
+    for unit, length, digits, least in _UNITS:
+        if abs(value) >= least:
             return f"{value / length:,.{digits}f} {unit}"
     return f"{value:,} B"
 
