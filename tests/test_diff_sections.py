@@ -126,7 +126,7 @@ def test_of_digests_without_a_tag_it_says_what_is_not_known(tmp_path: Path) -> N
     assert [found[name].shown.is_empty() for name in ("bases", "packages", "moves", "update_cost")] == [True] * 4
     text = page(store, f"{REPOSITORY}@{digest('a1')}", f"{REPOSITORY}@{digest('a2')}")
     assert "a digest of no tag that is known" in text
-    assert "\nBases of linux/amd64. Not known: no label" in text
+    assert "\nBases of linux/amd64. Not known: bases are looked up by tag, and no tag is known that gave either" in text
     assert "Moves" not in text and "Following" not in text
 
 

@@ -50,11 +50,12 @@ def bases(store: Store, compared: Compared) -> Section:
     `queries.bases`, base_moved_at, lag_days, outdated_from, outdated_days as in `queries.base_lag`; null where no base
     is known.
     """
-    frame = _frame([_of_pair(store, compared, pair) for pair in compared.chosen.iter_rows(named=True)])
+    pairs = [_of_pair(store, compared, pair) for pair in compared.chosen.iter_rows(named=True)]
+    frame = _frame(pairs)
     known = frame.filter(pl.any_horizontal(pl.col("from_evidence", "to_evidence").is_not_null()))
     title = f"Bases{compared.where}"
     if known.is_empty():
-        return Section("bases", title, frame, notes=_why_none(compared))
+        return Section("bases", title, frame, notes=_why_none(pairs))
     shown = pl.DataFrame([row for pair in known.iter_rows(named=True) for row in _shown(compared, pair)])
     shown = shown if compared.chosen.height > 1 else shown.drop("platform")
     units: dict[str, Unit] = {"bytes": "size", "of image": "share"}
@@ -62,23 +63,28 @@ def bases(store: Store, compared: Compared) -> Section:
     return Section("bases", title, frame, shown, notes, units)
 
 
-def _why_none(compared: Compared) -> tuple[str, ...]:
-    if compared.chosen.is_empty():
+def _why_none(pairs: list[dict[str, Any]]) -> tuple[str, ...]:
+    if not pairs:
         return ()
+    untold = {name for pair in pairs for name in pair["untold"]}
+    if untold:
+        which = "either" if len(untold) > 1 else untold.pop()
+        return (f"Not known: bases are looked up by tag, and no tag is known that gave {which} to a host.",)
     how = "no label or annotation names one, and neither begins with all the layers of another image in the store"
     return (f"Not known: {how}.",)
 
 
 def _of_pair(store: Store, compared: Compared, pair: dict[str, Any]) -> dict[str, Any]:
-    """The bases of both images of a *pair*, and whether they are the same."""
-    row: dict[str, Any] = {"platform": pair["to_series"], "change": None, "delta_bytes": None}
+    """The bases of both images of a *pair*, whether they are the same, and of which sides nothing is told: `untold`."""
+    row: dict[str, Any] = {"platform": pair["to_series"], "change": None, "delta_bytes": None, "untold": []}
     for name, side, standing in (
         ("from", compared.first, compared.first_standing),
         ("to", compared.second, compared.second_standing),
     ):
         row[f"{name}_manifest_digest"] = digest = pair[f"{name}_manifest_digest"]
         found = _of_image(store, side.repository, standing, platform_of(pair), digest)
-        row |= {f"{name}_{column}": found.get(column) for column in _COLUMNS}
+        row["untold"] += [{"from": "A", "to": "B"}[name]] if found is None else []
+        row |= {f"{name}_{column}": (found or {}).get(column) for column in _COLUMNS}
     if row["from_evidence"] and row["to_evidence"]:
         row["change"] = _change(row)
     if row["from_base_bytes"] is not None and row["to_base_bytes"] is not None:
@@ -88,14 +94,20 @@ def _of_pair(store: Store, compared: Compared, pair: dict[str, Any]) -> dict[str
 
 def _of_image(
     store: Store, repository: str, standing: Standing | None, platform: str | None, digest: str
-) -> dict[str, Any]:
-    """What `bases` and `base_lag` tell of the image *digest*, as the tag of its *standing* gave it; {} for nothing."""
+) -> dict[str, Any] | None:
+    """
+    What `bases` and `base_lag` tell of the image *digest*, as the tag of its *standing* gave it; {} for no known base.
+
+    None where no tag is known to have given that image.
+    """
     if standing is None or platform is None:
-        return {}
+        return None
     tag, at = standing.tag, standing.at
     found = queries.bases(store, repository=repository, tag=tag, platform=platform, at=at)
     found = found.filter(pl.col("manifest_digest") == digest)
-    if found.is_empty() or found["evidence"][0] is None:
+    if found.is_empty():
+        return None
+    if found["evidence"][0] is None:
         return {}
     lag = queries.base_lag(store, repository=repository, tag=tag, platform=platform)
     lag = lag.filter(pl.col("valid_from") <= at, pl.col("valid_to").is_null() | (pl.col("valid_to") > at))
@@ -119,7 +131,7 @@ def _frame(rows: list[dict[str, Any]]) -> pl.DataFrame:
     for side in ("from", "to"):
         schema[f"{side}_manifest_digest"] = pl.String
         schema |= {f"{side}_{column}": kind for column, kind in _COLUMNS.items()}
-    return pl.DataFrame(rows, schema=schema)
+    return pl.DataFrame([{name: row[name] for name in schema} for row in rows], schema=schema)
 
 
 def _shown(compared: Compared, pair: dict[str, Any]) -> list[dict[str, Any]]:
