@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
@@ -199,6 +200,29 @@ def test_each_repository_has_its_platforms(tmp_path: Path, server: Faulty) -> No
         for repository in (first.repository, second.repository)
         for platform in ("linux/amd64", "linux/arm64")
     ]
+
+
+def test_platforms_that_nothing_is_for_are_told(
+    tmp_path: Path, server: Faulty, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By repository, also where the journal held the index; a tag that has it is enough, and an image states none."""
+    monkeypatch.setattr(logging.getLogger("imglab"), "propagate", True)
+    monkeypatch.setattr(logging.getLogger("imglab"), "handlers", [])  # of commands that ran before
+    first, second, third = (Made(server, f"team/{name}") for name in ("app", "base", "plain"))
+    first.index([first.image("amd64"), first.image("s390x")], "1.0")
+    second.index([second.image("amd64")], "1.0")
+    second.index([second.image("amd64"), second.image("arm64")], "1.1")
+    third.image("amd64", "1.0")
+    targets = [
+        *(Target(Reference.parse(f"{made.repository}:1.0"), platforms=(ARM, AMD)) for made in (first, second, third)),
+        Target(Reference.parse(f"{second.repository}:1.1"), platforms=(ARM,)),
+    ]
+    sentence = f"{first.repository}: nothing there is for linux/arm64; there are images for linux/amd64, linux/s390x"
+    for _ in range(2):
+        with caplog.at_level(logging.WARNING, "imglab"):
+            assert taken(tmp_path, *targets).run.outcome == "complete"
+        assert [record.getMessage() for record in caplog.records] == [sentence]
+        caplog.clear()
 
 
 def test_targets_of_one_repository_are_one(tmp_path: Path, server: Faulty) -> None:
