@@ -11,7 +11,7 @@ import pytest
 PACKAGE = Path(__file__).parent.parent / "imglab"
 ROWS = {
     **dict.fromkeys(["errors"], 0),
-    **dict.fromkeys(["records", "secrecy", "steps", "tar"], 1),
+    **dict.fromkeys(["records", "secrecy", "steps", "tar", "times"], 1),
     **dict.fromkeys(["ahead", "journal", "oci", "connections", "pace", "http", "credentials"], 2),
     **dict.fromkeys(["gitlog", "progress", "archive", "checked_toml", "tables"], 2),
     **dict.fromkeys(["store", "sources", "pins"], 3),
