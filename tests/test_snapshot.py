@@ -202,6 +202,29 @@ def test_each_repository_has_its_platforms(tmp_path: Path, server: Faulty) -> No
     ]
 
 
+@pytest.mark.parametrize("lost", ["blobs", "manifests"])
+def test_what_one_repository_lost_another_may_have(tmp_path: Path, server: Faulty, lost: str) -> None:
+    """Two of three fail, each with a row of its own; the third gives the document, and whatever it names is read."""
+    made = [Made(server, f"team/{name}") for name in ("app", "base", "copy")]
+    for one in made:
+        manifest = one.image("amd64", "1.0")
+    (config_path, *_) = [path for path in server.routes if "/blobs/" in path]
+    digest = manifest["digest"] if lost == "manifests" else config_path.rpartition("/")[2]
+    for one in made[:2]:
+        server.on(f"/v2/{one.path}/{lost}/{digest}", reply(404))
+    one_by_one = Client(limits=Limits(tries=1), concurrency=1)
+    outcome = snapshot(tmp_path, [Target(Reference.parse(f"{one.repository}:1.0")) for one in made], one_by_one)
+    assert [(row.locator, row.kind) for row in outcome.failures] == [
+        (f"{one.repository}@{digest}", "not-found") for one in made[:2]
+    ]
+    assert (outcome.run.tags, outcome.run.manifests, outcome.run.outcome) == (3, 2, "partial")
+    assert set(asked_for(server).values()) == {1}
+    with open_store(tmp_path) as store:
+        rows = store.sql("select distinct platform, compressed_bytes from tag_image").rows()
+        assert store.check("repeated_row").height == 0
+    assert rows == [("linux/amd64", 9)]
+
+
 def test_platforms_that_nothing_is_for_are_told(
     tmp_path: Path, server: Faulty, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
