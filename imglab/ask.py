@@ -15,6 +15,7 @@ from imglab.errors import UsageError
 from imglab.evidence import evidence
 from imglab.oci import canonical_repository
 from imglab.pins import Problem, read_pins
+from imglab.queries.span import repository_pattern
 from imglab.store import Store
 
 
@@ -42,8 +43,8 @@ def answer(question: str, given: Mapping[str, object], *, data: Path | str | Non
     """
     The frame of *question* for the options *given*.
 
-    Raises UsageError if an option is missing, does not belong to the question, or names a repository or tag that the
-    store has never seen.
+    Raises UsageError if an option is missing, does not belong to the question, or names a repository, a tag or a
+    platform that the store has never seen.
     """
     function = getattr(queries, question)
     _check_options(question, given, _options(function))
@@ -51,6 +52,7 @@ def answer(question: str, given: Mapping[str, object], *, data: Path | str | Non
     frame: pl.DataFrame = function(store, **given)
     if frame.is_empty():
         _explain_nothing(store, given)
+    _check_platforms(store, given)
     return frame
 
 
@@ -118,6 +120,28 @@ def _explain_nothing(store: Store, given: Mapping[str, object]) -> None:
     tag = str(given.get("tag", "*"))
     if not set(tag) & set("*?["):
         _check_known("tag", tag, known.filter(pl.col("repository") == repository)["tag"].to_list())
+
+
+def _check_platforms(store: Store, given: Mapping[str, object]) -> None:
+    """Raise a UsageError for a platform without an image among those that are asked about, and say which there are."""
+    names = [str(given[name]) for name in ("platform", "against") if name in given]
+    if not names or "digest" in given:
+        return
+    scopes = [(given.get("repository"), given.get("tag"))]
+    if "to_repository" in given or "to_tag" in given:
+        scopes.append((given.get("to_repository", scopes[0][0]), given.get("to_tag", scopes[0][1])))
+    for repository, tag in scopes:
+        known = store.query(
+            "known_platforms",
+            {"repository": repository_pattern(str(repository)) if repository else None, "tag": tag},
+        )
+        platforms = {*known["platform"], *known["series"]}
+        for name in names:
+            if platforms and name not in platforms:
+                of = f" of {repository}{f':{tag}' if tag else ''}" if repository else ""
+                builds = known.filter(known["platform"] == name.partition(" ")[0])["series"]
+                there = ", ".join(builds if builds.len() else known["platform"].unique(maintain_order=True))
+                raise UsageError(f"no image{of} for {name} in the store; there are some for {there}")
 
 
 def _check_known(what: str, name: str, known: list[str]) -> None:

@@ -16,7 +16,7 @@ import sys
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
 from types import FrameType
 from typing import TypeAlias
@@ -24,6 +24,7 @@ from typing import TypeAlias
 from imglab import __version__, commands
 from imglab.commands import GOOD, MISUSE, NOTHING
 from imglab.errors import ImglabError, InvalidFile, ParseError, SourceError, UsageError
+from imglab.times import read_time
 
 Parsers: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"
 QUESTIONS = (
@@ -248,8 +249,10 @@ def _add_backfill(parsers: Parsers) -> None:
         choices=("chainguard", "quay", "docker-hub"),
         help="what the registry speaks, where its name does not tell (a Quay of your own)",
     )
-    command.add_argument("--since", type=_time, metavar="TIME", help="only what moved then or later")
-    command.add_argument("--until", type=_time, metavar="TIME", help="only what moved then or before")
+    command.add_argument(
+        "--since", type=_time, metavar="TIME", help="only what moved then or later; of a day, its start"
+    )
+    command.add_argument("--until", type=_end, metavar="TIME", help="only what moved then or before; of a day, its end")
     _add_connection(command)
     _add_limit(command)
     command.set_defaults(run=commands.backfill)
@@ -419,9 +422,10 @@ def _add_ask(parsers: Parsers) -> None:
     )
     command.add_argument("--to-tag", metavar="T", help="likewise (--tag)")
     command.add_argument("--to-digest", metavar="D", help="likewise, in place of a tag")
-    command.add_argument("--at", type=_time, metavar="TIME", help="2019-10-17 or 2019-10-17T05:38:15Z")
-    command.add_argument("--since", type=_time, metavar="TIME")
-    command.add_argument("--until", type=_time, metavar="TIME")
+    form = "2019-10-17 or 2019-10-17T05:38:15Z (UTC)"
+    command.add_argument("--at", type=_end, metavar="TIME", help=f"{form}; a day means its end")
+    command.add_argument("--since", type=_time, metavar="TIME", help="likewise; a day means its start")
+    command.add_argument("--until", type=_end, metavar="TIME", help="likewise; a day means its end, so that it counts")
     command.add_argument("--period", choices=("day", "week", "month", "quarter", "year"))
     instead = command.add_mutually_exclusive_group()
     instead.add_argument("--chart", type=Path, metavar="FILE", help="draw into FILE.html, .png, .svg or .json instead")
@@ -458,9 +462,10 @@ def _add_sql(parsers: Parsers) -> None:
 def _add_diff(parsers: Parsers) -> None:
     command = parsers.add_parser(
         "diff",
-        help="what is known of the difference between two references: sizes, steps, layers, settings",
+        help="what is known of the difference between two references, on a page",
         description="Print what is known of the difference between two tags, two times of a tag, or two digests: each "
-        "platform's size, the build steps that differ, the layers to pull, settings, and who says so.",
+        "platform's size, the build steps that differ, bases, packages, settings, layers to pull, the moves between "
+        "two times of a tag, and who says so.",
     )
     form = "python:3.12, python:latest@2019-10-17 (as it was then; a day means its end), python@sha256:…"
     command.add_argument("first", metavar="A", help=form)
@@ -468,7 +473,7 @@ def _add_diff(parsers: Parsers) -> None:
     command.add_argument(
         "--platform",
         metavar="P",
-        help="whose steps, layers and settings are told (linux/amd64 if both have it, else all)",
+        help="what all but the sizes is told of (linux/amd64 if both have it, else all that both have)",
     )
     command.add_argument("--format", choices=("text", "json", "markdown"), default="text")
     command.add_argument("--out", type=Path, metavar="FILE", help="write there instead of to standard output")
@@ -505,7 +510,8 @@ def _add_render(parsers: Parsers) -> None:
     supported_tags.add_argument("repository", metavar="REPOSITORY", help="python, ghcr.io/owner/name")
     supported_tags.set_defaults(run=commands.render_supported_tags)
     for page in (repo_info, tags_history, supported_tags):
-        page.add_argument("--at", type=_time, metavar="TIME", help="the page as it stood then (default: the newest)")
+        then = "the page as it stood then, at the end of a day (default: the newest)"
+        page.add_argument("--at", type=_end, metavar="TIME", help=then)
         page.add_argument("--out", type=Path, metavar="FILE", help="write there instead of to standard output")
 
 
@@ -537,12 +543,17 @@ def _add_format(command: argparse.ArgumentParser) -> None:
     command.add_argument("--out", type=Path, metavar="FILE", help="write there instead of to standard output")
 
 
-def _time(text: str) -> datetime:
+def _time(text: str, *, is_end: bool = False) -> datetime:
+    """The time that *text* names; a day means its start."""
     try:
-        time = datetime.fromisoformat(text)
+        return read_time(text, is_end=is_end)
     except ValueError:
         raise argparse.ArgumentTypeError(f"{text!r} is no time: write 2019-10-17 or 2019-10-17T05:38:15Z") from None
-    return time.replace(tzinfo=UTC) if time.tzinfo is None else time.astimezone(UTC)
+
+
+def _end(text: str) -> datetime:
+    """The time that *text* names; a day means its end."""
+    return _time(text, is_end=True)
 
 
 def _whole(text: str) -> int:

@@ -138,11 +138,16 @@ def diff(options: argparse.Namespace) -> int:
     """What is known of the difference between two references."""
     from imglab import diff
     from imglab.data import open_store
+    from imglab.tables import width_of
 
-    forms = {"text": diff.as_text, "json": diff.as_json, "markdown": diff.as_markdown}
     with open_store(options.data) as store:
-        compared, sections = diff.diff(store, options.first, options.second, platform=options.platform)
-    _write_page(forms[options.format](compared, sections), options.out)
+        found = diff.diff(store, options.first, options.second, platform=options.platform)
+    if options.format == "text":
+        is_terminal = options.out is None and sys.stdout.isatty()
+        page = diff.as_text(*found, width=width_of(sys.stdout) if is_terminal else None)
+    else:
+        page = {"json": diff.as_json, "markdown": diff.as_markdown}[options.format](*found)
+    _write_page(page, options.out)
     return GOOD
 
 

@@ -11,10 +11,13 @@ from typing import IO, Any
 
 import polars as pl
 
+from imglab import tables
 from imglab.errors import UsageError
 
 FORMATS = ("table", "csv", "json", "parquet", "markdown")
 _DIGEST = re.compile(r"(?<![0-9a-f])(sha\d+:[0-9a-f]{12})[0-9a-f]{52,}")
+_MENTION = re.compile(r"(?<![\w`])@(?=\w)")
+_FEW_ROWS = 8  # so many are shown as blocks where they are too wide: of more, columns are left out
 _FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n")
 
 
@@ -23,13 +26,14 @@ def write(frame: pl.DataFrame, form: str, out: Path | None = None) -> None:
     *frame* in one of FORMATS, to the file *out* or to standard output.
 
     Tables and Markdown are for people: digests are shortened, times are minutes, numbers have separators, control
-    characters are shown, not sent. CSV, JSON and Parquet hold every digit; on a terminal CSV and JSON show them too.
+    characters are shown, not sent. A table is as wide as the terminal, elsewhere as wide as it is. CSV, JSON and
+    Parquet hold every digit; on a terminal CSV and JSON show them too.
     """
     if form == "parquet":
         _write_parquet(frame, out)
     elif out:
         out.write_text(text(frame, form), "utf-8")
-    elif form == "table":
+    elif form == "table" and sys.stdout.isatty() and frame.width:
         _print_table(frame, sys.stdout)
     else:
         words = text(frame, form)
@@ -44,19 +48,26 @@ def text(frame: pl.DataFrame, form: str) -> str:
         return json.dumps(rows_for_json(frame), indent=1, ensure_ascii=False) + "\n"
     if form == "markdown":
         return markdown(frame)
-    from io import StringIO
+    return table(frame)
 
-    buffer = StringIO()
-    _print_table(frame, buffer)
-    return buffer.getvalue()
+
+def table(frame: pl.DataFrame, width: int | None = None) -> str:
+    """*frame* as a table, however wide; or in lines of *width*, as `tables.fitted` makes them."""
+    columns = _columns(frame)
+    return tables.whole(columns) if width is None or not columns else tables.fitted(columns, width)
 
 
 def markdown(frame: pl.DataFrame) -> str:
     """*frame* as a Markdown table."""
-    header = "| " + " | ".join(frame.columns) + " |\n"
+    header = "| " + " | ".join(map(visible, frame.columns)) + " |\n"
     rule = "|" + "|".join(" ---: " if dtype.is_numeric() else " --- " for dtype in frame.dtypes) + "|\n"
-    rows = ["| " + " | ".join(_markdown_cell(value) for value in row) + " |\n" for row in frame.iter_rows()]
+    rows = ["| " + " | ".join(markdown_text(cell(value)) for value in row) + " |\n" for row in frame.iter_rows()]
     return header + rule + "".join(rows)
+
+
+def markdown_text(words: str) -> str:
+    """*words* as Markdown that shows them, also in a cell; what GitHub would take for somebody's name stays a text."""
+    return _MENTION.sub("@<!-- -->", re.sub(r"([\\|`*_~<>\[\]&])", r"\\\1", words))
 
 
 def cell(value: Any) -> str:
@@ -84,19 +95,37 @@ def visible(words: str) -> str:
 
 
 def _print_table(frame: pl.DataFrame, stream: IO[str]) -> None:
-    from rich.console import Console
-    from rich.table import Table
-    from rich.text import Text
+    """*frame* to a terminal, in its width: what is the same in all rows is told once, and what is left out is named."""
+    columns, width = _columns(frame), tables.width_of(stream)
+    if tables.fits(columns, width):
+        tables.send(tables.fitted(columns, width), stream)
+        return
+    same, columns = tables.shared(columns)
+    stream.write(_of_all(same, frame.height))
+    left_out = tables.too_many(columns, width) if frame.height > _FEW_ROWS else []
+    tables.send(tables.fitted([column for column in columns if column not in left_out], width), stream)
+    if left_out:
+        names = ", ".join(visible(column.name) for column in left_out)
+        stream.write(f"\nLeft out, as {width} characters are few: {names}. `| less -S` shows all.\n")
 
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    for name, dtype in zip(frame.columns, frame.dtypes, strict=True):
-        table.add_column(
-            Text(name), justify="right" if dtype.is_numeric() else "left", overflow="ellipsis", no_wrap=True
-        )
-    for row in frame.iter_rows():
-        table.add_row(*(Text(cell(value)) for value in row))
-    is_terminal = stream.isatty()
-    Console(file=stream, width=None if is_terminal else 10_000, highlight=False).print(table, soft_wrap=not is_terminal)
+
+def _of_all(same: list[tables.Column], rows: int) -> str:
+    """What all rows say."""
+    told = [f"{column.name} {column.cells[0]}" for column in same if column.cells[0]]
+    empty = [column.name for column in same if not column.cells[0]]
+    told += [f"nothing in {', '.join(empty)}"] if empty else []
+    return f"In all {rows:,} rows: {'; '.join(told)}.\n\n" if told else ""
+
+
+def _columns(frame: pl.DataFrame) -> list[tables.Column]:
+    return [
+        tables.Column(visible(name), [cell(value) for value in frame[name]], _is_text(dtype), dtype.is_numeric())
+        for name, dtype in frame.schema.items()
+    ]
+
+
+def _is_text(dtype: pl.DataType) -> bool:
+    return dtype == pl.String or dtype.is_nested()
 
 
 def _write_parquet(frame: pl.DataFrame, out: Path | None) -> None:
@@ -146,7 +175,3 @@ def _json_value(value: Any) -> Any:
     if isinstance(value, (str, int, float, bool, list, dict)) or value is None:
         return value
     return str(value)
-
-
-def _markdown_cell(value: Any) -> str:
-    return re.sub(r"([\\|`*_<>\[\]])", r"\\\1", cell(value))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import operator
 from collections.abc import Callable, Collection, Generator, Iterable, Iterator, Sequence
 from contextlib import closing, suppress
@@ -16,6 +17,7 @@ from imglab.errors import ParseError
 from imglab.http import Client
 from imglab.journal import Journal
 from imglab.oci import DOCKER_HUB, MANIFEST_TYPES, Document, Platform, is_statement, parse_manifest
+from imglab.offers import Offers
 from imglab.progress import Report
 from imglab.records import Blob, Failure, IndexEntry, Layer, Manifest, Record, Run, Sbom, TagObservation
 from imglab.runs import Outcome, Traffic, recover, take, utc_now
@@ -28,6 +30,7 @@ from imglab.sources.sbom_layers import Bill, bills_of
 from imglab.store import Paths
 
 Wanted = Target | Namespace
+_logger = logging.getLogger("imglab")
 _KNOWN_BY = (Blob, IndexEntry, Layer, Manifest, Sbom)
 
 
@@ -66,13 +69,16 @@ def _said(
     passes = list(_passes(found).items())
     told: list[Record] = []
     for number, (platforms, group) in enumerate(passes, 1):
-        known = Known(journal, platforms, told)
+        known, offers = Known(journal, platforms, told), Offers(platforms, group)
         answers = registry.collect(group, client, known, now=now, platforms=platforms, progress=progress)
         with closing(answers) as records:
             for record in records:
+                offers.note(record)
                 if number < len(passes) and isinstance(record, _KNOWN_BY):
                     told.append(replace(record, body=b"") if isinstance(record, Blob) else record)
                 yield record
+        for sentence in offers.missing(journal):
+            _logger.warning("%s", sentence)
 
 
 def _expanded(targets: Iterable[Wanted], client: Client, found: list[Target]) -> Iterator[Record]:

@@ -285,7 +285,7 @@ def test_what_was_asked_for_in_part_is_asked_for_again(cgr: Chainguard, tmp_path
     assert backfill(tmp_path, cgr, "latest") == (0, [""])
     assert len(intervals(tmp_path)) == 3
     assert backfill(tmp_path, cgr, "latest") == (0, ["start=2026-01-02T23:59:59.999Z"])
-    assert backfill(tmp_path, cgr, "latest", "--until", "2026-01-02") == (0, ["end=2026-01-02T00:00:00.000Z"])
+    assert backfill(tmp_path, cgr, "latest", "--until", "2026-01-02") == (0, ["end=2026-01-02T23:59:59.999999Z"])
 
 
 def test_what_broke_off_is_asked_for_again(cgr: Chainguard, tmp_path: Path) -> None:

@@ -70,9 +70,9 @@ def test_sql_files_begin_with_what_they_give(folder: str, names: tuple[str, ...]
     pages = {"repo_info_page", "repo_info_section", "repo_info_layer", "repo_info_step"}
     pages |= {"tags_history_state", "tags_history_page", "tags_history_tag"}
     pages |= {f"supported_tags_{name}" for name in ("document", "definition", "live", "known")}
-    pages |= {f"diff_{name}" for name in ("side", "image", "step", "layer")}
+    pages |= {f"diff_{name}" for name in ("side", "image", "step", "layer", "tag", "sbom")}
     pages |= {"evidence_digest", "evidence_tag", "budget_image", "budget_step"}
-    extra = {"runs", "failures", "status", "known_tags", *pages} if folder == "queries" else set()
+    extra = {"runs", "failures", "status", "known_tags", "known_platforms", *pages} if folder == "queries" else set()
     assert files == {*names, *extra}
     for name in files:
         text = read_sql(folder, name)

@@ -11,9 +11,9 @@ import pytest
 PACKAGE = Path(__file__).parent.parent / "imglab"
 ROWS = {
     **dict.fromkeys(["errors"], 0),
-    **dict.fromkeys(["records", "secrecy", "steps", "tar"], 1),
+    **dict.fromkeys(["records", "secrecy", "steps", "tar", "times"], 1),
     **dict.fromkeys(["ahead", "journal", "oci", "connections", "pace", "http", "credentials"], 2),
-    **dict.fromkeys(["gitlog", "progress", "archive", "checked_toml"], 2),
+    **dict.fromkeys(["gitlog", "progress", "archive", "checked_toml", "tables"], 2),
     **dict.fromkeys(["store", "sources", "pins"], 3),
     **dict.fromkeys(
         [
@@ -26,6 +26,7 @@ ROWS = {
             "imports",
             "data",
             "doctor",
+            "offers",
             "evidence",
             "budgets",
         ],
@@ -41,7 +42,7 @@ BESIDE = {  # within a row: who may import whom
     "render": {"queries"},
     "budgets": {"queries"},
     "verdicts": {"output"},
-    "snapshot": {"runs"},
+    "snapshot": {"offers", "runs"},
     "imports": {"runs"},
     "report": {"output"},
     "demo": {"output", "report"},
@@ -69,10 +70,11 @@ HOMES = {
             "runs",
             "snapshot",
             "imports",
+            "offers",
         ),
         *("output", "ask", "report", "demo", "commands", "diff"),
     },
-    "rich": {"output", "progress"},
+    "rich": {"tables", "progress"},
     "backports": {"archive"},
     "yaml": {"pins"},
 }

@@ -101,3 +101,97 @@ def test_no_form_sends_control_characters_to_a_terminal(monkeypatch: pytest.Monk
     monkeypatch.setattr("sys.stdout", pipe)
     output.write(frame, form)
     assert pipe.getvalue() == output.text(frame, form)
+
+
+def printed(monkeypatch: pytest.MonkeyPatch, frame: pl.DataFrame, width: int) -> list[str]:
+    """The lines of *frame* as a table on a terminal, without what makes them bold."""
+    terminal = Terminal()
+    monkeypatch.setattr("sys.stdout", terminal)
+    monkeypatch.setenv("COLUMNS", str(width))
+    output.write(frame, "table")
+    return terminal.getvalue().replace("\x1b[1m", "").replace("\x1b[0m", "").splitlines()
+
+
+def wide(rows: int) -> pl.DataFrame:
+    """Rows with a text of several words, a digest, two times and two numbers; all of one tag without a note."""
+    numbers = list(range(rows))
+    return pl.DataFrame(
+        {
+            "tag": ["latest"] * rows,
+            "note": [None] * rows,
+            "step": [f"RUN make install {n}" for n in numbers],
+            "valid_from": [datetime(2026, 1, 1 + n, 8, 30, tzinfo=UTC) for n in numbers],
+            "valid_to": [datetime(2026, 1, 2 + n, 8, 30, tzinfo=UTC) for n in numbers],
+            "digest": [f"sha256:{n:01}{0:063}" for n in numbers],
+            "count": numbers,
+            "compressed_bytes": [n * 1_000_000 for n in numbers],
+        },
+        schema_overrides={"note": pl.String},
+    )
+
+
+def test_a_table_that_fits_a_terminal_is_as_elsewhere(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing is told apart, left out or broken."""
+    frame = wide(2)
+    assert printed(monkeypatch, frame, 200) == output.text(frame, "table").splitlines()
+
+
+def test_texts_go_on_over_several_lines_before_anything_else(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Word by word, the widest first; numbers and times stay whole."""
+    frame = wide(1).select("step", "valid_from", "compressed_bytes")
+    assert printed(monkeypatch, frame, 48) == [
+        "step          valid_from        compressed_bytes",
+        "RUN make      2026-01-01 08:30                 0",
+        "install 0",
+    ]
+
+
+def test_few_rows_that_are_too_wide_are_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is the same in all of them is told once."""
+    assert printed(monkeypatch, wide(2), 60) == [
+        "In all 2 rows: tag latest; nothing in note.",
+        "",
+        "--- 1 of 2",
+        "step              RUN make install 0",
+        "valid_from        2026-01-01 08:30",
+        "valid_to          2026-01-02 08:30",
+        "digest            sha256:000000000000…",
+        "count             0",
+        "compressed_bytes  0",
+        "--- 2 of 2",
+        "step              RUN make install 1",
+        "valid_from        2026-01-02 08:30",
+        "valid_to          2026-01-03 08:30",
+        "digest            sha256:100000000000…",
+        "count             1",
+        "compressed_bytes  1,000,000",
+    ]
+
+
+def test_of_many_rows_columns_are_left_out_by_name(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Digests and second times before numbers; where to see them is said."""
+    lines = printed(monkeypatch, wide(9), 61)
+    assert lines[0] == "In all 9 rows: tag latest; nothing in note."
+    assert lines[2] == "step                valid_from        count  compressed_bytes"
+    assert lines[3] == "RUN make install 0  2026-01-01 08:30      0                 0"
+    assert lines[-1] == "Left out, as 61 characters are few: valid_to, digest. `| less -S` shows all."
+    assert len(lines) == 2 + 1 + 9 + 2
+
+
+@pytest.mark.parametrize("width", [1, 10, 20, 40, 79])
+@pytest.mark.parametrize("rows", [0, 1, 2, 9])
+def test_no_column_is_lost_silently(monkeypatch: pytest.MonkeyPatch, width: int, rows: int) -> None:
+    """In a terminal however narrow each is shown or named."""
+    whole = "\n".join(printed(monkeypatch, wide(rows), width))
+    assert [name for name in wide(1).columns if name not in whole] == []
+
+
+def test_nothing_is_narrowed_where_nobody_has_a_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
+    """In a pipe a table is as wide as it is."""
+    pipe = io.StringIO()
+    monkeypatch.setenv("COLUMNS", "20")
+    monkeypatch.setattr("sys.stdout", pipe)
+    output.write(wide(9), "table")
+    lines = pipe.getvalue().splitlines()
+    assert len(lines) == 10
+    assert lines[0].split() == wide(9).columns

@@ -245,6 +245,8 @@ def test_states_of_references(store: Store) -> None:
     """Without a tag the one that had the digest last is followed: 1.0.0 has it still."""
     texts = [f"@{digest('1')}", f":1.0@{digest('3')}", ":1.0", "", f":old@{digest('1')}", f":1.0.0@{digest('2')}"]
     texts += [f":1.0@{digest('ff')}", ":9.9"]
+    there = [is_there for (is_there,) in looked_up(store, *texts, columns="is_there")]
+    assert there == [True, True, None, None, True, False, None, None]
     assert looked_up(store, *texts, columns="tag state behind_days moves_behind pull_bytes") == [
         ("1.0.0", "current", 0, 0, 0),
         ("1.0", "current", 0, 0, 0),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
@@ -199,6 +200,52 @@ def test_each_repository_has_its_platforms(tmp_path: Path, server: Faulty) -> No
         for repository in (first.repository, second.repository)
         for platform in ("linux/amd64", "linux/arm64")
     ]
+
+
+@pytest.mark.parametrize("lost", ["blobs", "manifests"])
+def test_what_one_repository_lost_another_may_have(tmp_path: Path, server: Faulty, lost: str) -> None:
+    """Two of three fail, each with a row of its own; the third gives the document, and whatever it names is read."""
+    made = [Made(server, f"team/{name}") for name in ("app", "base", "copy")]
+    for one in made:
+        manifest = one.image("amd64", "1.0")
+    (config_path, *_) = [path for path in server.routes if "/blobs/" in path]
+    digest = manifest["digest"] if lost == "manifests" else config_path.rpartition("/")[2]
+    for one in made[:2]:
+        server.on(f"/v2/{one.path}/{lost}/{digest}", reply(404))
+    one_by_one = Client(limits=Limits(tries=1), concurrency=1)
+    outcome = snapshot(tmp_path, [Target(Reference.parse(f"{one.repository}:1.0")) for one in made], one_by_one)
+    assert [(row.locator, row.kind) for row in outcome.failures] == [
+        (f"{one.repository}@{digest}", "not-found") for one in made[:2]
+    ]
+    assert (outcome.run.tags, outcome.run.manifests, outcome.run.outcome) == (3, 2, "partial")
+    assert set(asked_for(server).values()) == {1}
+    with open_store(tmp_path) as store:
+        rows = store.sql("select distinct platform, compressed_bytes from tag_image").rows()
+        assert store.check("repeated_row").height == 0
+    assert rows == [("linux/amd64", 9)]
+
+
+def test_platforms_that_nothing_is_for_are_told(
+    tmp_path: Path, server: Faulty, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By repository, also where the journal held the index; a tag that has it is enough, and an image states none."""
+    monkeypatch.setattr(logging.getLogger("imglab"), "propagate", True)
+    monkeypatch.setattr(logging.getLogger("imglab"), "handlers", [])  # of commands that ran before
+    first, second, third = (Made(server, f"team/{name}") for name in ("app", "base", "plain"))
+    first.index([first.image("amd64"), first.image("s390x")], "1.0")
+    second.index([second.image("amd64")], "1.0")
+    second.index([second.image("amd64"), second.image("arm64")], "1.1")
+    third.image("amd64", "1.0")
+    targets = [
+        *(Target(Reference.parse(f"{made.repository}:1.0"), platforms=(ARM, AMD)) for made in (first, second, third)),
+        Target(Reference.parse(f"{second.repository}:1.1"), platforms=(ARM,)),
+    ]
+    sentence = f"{first.repository}: nothing there is for linux/arm64; there are images for linux/amd64, linux/s390x"
+    for _ in range(2):
+        with caplog.at_level(logging.WARNING, "imglab"):
+            assert taken(tmp_path, *targets).run.outcome == "complete"
+        assert [record.getMessage() for record in caplog.records] == [sentence]
+        caplog.clear()
 
 
 def test_targets_of_one_repository_are_one(tmp_path: Path, server: Faulty) -> None:

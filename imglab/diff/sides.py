@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime, time
+from datetime import datetime, time
 from typing import Any
 
 from imglab.errors import UsageError
@@ -11,6 +11,7 @@ from imglab.oci import Reference
 from imglab.queries import instant
 from imglab.render.text import name_of, why_unknown
 from imglab.store import Store
+from imglab.times import read_time
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,14 +65,11 @@ def _whole(text: str) -> Reference:
 def _moment(text: str, when: str) -> datetime:
     """The instant that *when* means; a day means its end, so that what moved in its course has moved."""
     try:
-        moment = datetime.fromisoformat(when)
+        return read_time(when, is_end=True)
     except ValueError:
         raise UsageError(
             f"{text}: {when} is neither a digest nor a time: write sha256:…, 2019-10-17 or 2019-10-17T05:38:15Z"
         ) from None
-    if len(when) <= len("2019-10-17"):
-        moment = datetime.combine(moment, time.max)
-    return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
 
 
 def _resolved(store: Store, named: Reference, at: datetime | None) -> Side:

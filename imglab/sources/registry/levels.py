@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from itertools import islice
+from itertools import islice, product
 
 from imglab import oci
 from imglab.errors import ParseError, Postponed, SourceError
@@ -21,18 +21,28 @@ _DEEPEST = 8  # indexes within indexes; two are real
 
 
 def want(state: Pass, wanted: Wanted) -> None:
-    """Have a document looked at in the next level, unless it was already, or too many are."""
-    if wanted.child.digest in state.seen:
+    """Have a document looked at in the next level, unless it was already, where it did not fail, or too many are."""
+    digest, repository = wanted.child.digest, wanted.repository.repository
+    if digest in state.waiting:
+        state.spare.setdefault(digest, {}).setdefault(repository, wanted)
         return
-    repository = wanted.repository.repository
+    if digest in state.seen and (digest not in state.failed or repository in state.failed[digest]):
+        return
     counts = state.branches if wanted.depth else state.roots
     if wanted.depth and counts[repository] >= MOST_BELOW * max(1, state.roots[repository]):
         text = f"{repository} leads to more than {MOST_BELOW:,} documents for each that was asked for"
         put_off(state, repository, wanted.locator, Postponed(text, kind="too-many"))
         return
     counts[repository] += 1
-    state.seen.add(wanted.child.digest)
+    state.seen.add(digest)
+    state.waiting.add(digest)
     state.next.append(wanted)
+
+
+def _closed(state: Pass, digest: str) -> list[Wanted]:
+    """The other repositories that a document is in, which was come to."""
+    state.waiting.discard(digest)
+    return list(state.spare.pop(digest, {}).values())
 
 
 def levels(state: Pass) -> Iterator[Record]:
@@ -49,9 +59,11 @@ def _level(state: Pass, level: list[Wanted]) -> Iterator[Record]:
     while batch := list(islice(rest, _BATCH)):
         known = state.known.children([wanted.child.digest for wanted in batch])
         for wanted in batch:
-            for named in known.get(wanted.child.digest, ()):
+            is_come_to = wanted.child.digest in known or not _is_fetchable(wanted)
+            places = [wanted, *(_closed(state, wanted.child.digest) if is_come_to else ())]
+            for named, place in product(known.get(wanted.child.digest, ()), places):
                 child = Child(named.digest, named.media_type)
-                want(state, Wanted(wanted.repository, child, named.is_config, wanted.depth + 1))
+                want(state, Wanted(place.repository, child, named.is_config, place.depth + 1))
         unknown = [wanted for wanted in batch if wanted.child.digest not in known]
         yield from _refused(state, unknown)
         requests = (_document_request(state, wanted) for wanted in unknown if _is_fetchable(wanted))
@@ -91,14 +103,21 @@ def _document_request(state: Pass, wanted: Wanted) -> Request:
 
 def _fetched(state: Pass, answer: Answer) -> Iterator[Record]:
     wanted: Wanted = answer.request.key
-    if answer.error:
-        yield from failure(state, wanted.repository.repository, wanted.locator, answer.error)
-    else:
-        yield from read_document(state, wanted, answer)
+    digest, repository = wanted.child.digest, wanted.repository.repository
+    others = _closed(state, digest)
+    if answer.error is None:
+        state.failed.pop(digest, None)
+        yield from read_document(state, wanted, answer, others)
+        return
+    yield from failure(state, repository, wanted.locator, answer.error)
+    if not isinstance(answer.error, Postponed):
+        state.failed.setdefault(digest, set()).add(repository)
+        for other in others:
+            want(state, other)
 
 
-def read_document(state: Pass, wanted: Wanted, answer: Answer) -> Iterator[Record]:
-    """The rows of one document and its body; what it names is wanted next."""
+def read_document(state: Pass, wanted: Wanted, answer: Answer, others: Sequence[Wanted] = ()) -> Iterator[Record]:
+    """The rows of one document and its body; what it names is wanted next, if need be of the *others* that have it."""
     reached(state, wanted.repository.repository)
     digest = wanted.child.digest
     try:
@@ -108,7 +127,8 @@ def read_document(state: Pass, wanted: Wanted, answer: Answer) -> Iterator[Recor
             media_type = content_type(answer) or wanted.child.media_type
             document = oci.parse_manifest(answer.body, digest=digest, media_type=media_type)
             rows = list(document.records)
-            _want_children(state, wanted, document)
+            for place in (wanted, *others):
+                _want_children(state, place, document)
             if state.billed:
                 state.bills[digest] = bills_of(rows)
     except ParseError as error:

@@ -123,6 +123,9 @@ class Pass:
     reached: set[str] = field(default_factory=set)  # repositories that answered
     down: set[str] = field(default_factory=set)
     seen: set[str] = field(default_factory=set)  # digests looked at
+    waiting: set[str] = field(default_factory=set)  # of these, not come to yet
+    spare: dict[str, dict[str, Wanted]] = field(default_factory=dict)  # of these, where else one is: by repository
+    failed: dict[str, set[str]] = field(default_factory=dict)  # digests that so far only failed: the repositories
     next: list[Wanted] = field(default_factory=list)
     roots: Counter[str] = field(default_factory=Counter)  # by repository: documents that were asked for,
     branches: Counter[str] = field(default_factory=Counter)  # and those that they lead to

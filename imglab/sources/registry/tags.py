@@ -84,10 +84,8 @@ def _tag_document(state: Pass, tag: Tag, answer: Answer) -> Iterator[Record]:
         yield from _unanswered(state, tag, SourceError(text, kind="digest-mismatch", status=answer.status))
         return
     yield _observed(state, tag, digest)
-    if digest in state.seen:
-        return
     wanted = Wanted(tag.reference, Child(digest, content_type(answer)), False)
-    if state.known.children([digest]):
+    if digest in state.seen or state.known.children([digest]):
         want(state, wanted)
         return
     state.roots[tag.reference.repository] += 1

@@ -59,7 +59,7 @@ followed as (
         coalesce(asked.tag, holding.last_tag, case when asked.digest is null then 'latest' end) as tag,
         holding.had_by,
         holding.first_seen_at,
-        coalesce(holding.is_there, false) as is_there,
+        holding.is_there,
     from asked
     left join holding on asked.position = holding.position
 ),
