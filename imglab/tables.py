@@ -9,6 +9,8 @@ from typing import IO
 
 _GAP = 2  # blanks between columns
 _LONGEST_WORD = 24  # characters: a longer word may be broken
+_SHORT = 16  # characters
+_UNITS, _SIDES = ("_bytes", "_days", "_share"), ("from_", "to_")
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,15 +58,23 @@ def too_many(columns: Sequence[Column], width: int) -> list[Column]:
     """
     Those of *columns* without which the others stand side by side in *width*.
 
-    From the right: first digests, then times and texts but for the first, then what is left but for the first.
+    From the right, one kind after the other: digests; long texts and those of one of two sides; times but for the first
+    two; numbers without a unit, such as positions; short texts but for the first; the second time; numbers with a unit.
     """
-    first_time = next((column for column in columns if not column.is_text and not column.is_number), None)
+    times = [column for column in columns if _is_time(column) and not column.name.endswith("_earliest")]
+    short = [column for column in columns if column.is_text and _narrowest(column) <= _SHORT]
 
     def rank(place: tuple[int, Column]) -> tuple[int, int]:
         at, column = place
-        is_time = not column.is_text and not column.is_number
-        worth = 3 if column.is_number or column is first_time or at == 0 else 1 if is_time else 2
-        return (0 if column.name.endswith("digest") else worth, -at)
+        if column.name.endswith("digest"):
+            return 0, -at
+        if (at == 0 and not _is_time(column)) or column in [*times[:1], *short[:1]]:
+            return 7, -at
+        if column.is_number:
+            return (6 if column.name.endswith(_UNITS) else 3), -at
+        if _is_time(column):
+            return (5 if column in times[:2] else 2), -at
+        return (4 if column in short and not column.name.startswith(_SIDES) else 1), -at
 
     kept, order = list(columns), sorted(enumerate(columns), key=rank)
     while len(kept) > 1 and not fits(kept, width):
@@ -100,6 +110,10 @@ def send(words: str, stream: IO[str]) -> None:
     stream.write(others)
 
 
+def _is_time(column: Column) -> bool:
+    return not (column.is_text or column.is_number)
+
+
 def _widest(column: Column) -> int:
     from rich.cells import cell_len
 
@@ -112,7 +126,7 @@ def _narrowest(column: Column) -> int:
     if not column.is_text:
         return _widest(column)
     words = max(cell_len(word) for text in column.cells for word in text.split(" ")) if column.cells else 0
-    return max(cell_len(column.name), min(words, _LONGEST_WORD))
+    return max(cell_len(column.name), min(words, _LONGEST_WORD), min(_widest(column), _SHORT))
 
 
 def _narrowed(columns: Sequence[Column], width: int) -> list[int]:

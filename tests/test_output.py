@@ -139,10 +139,10 @@ def test_a_table_that_fits_a_terminal_is_as_elsewhere(monkeypatch: pytest.Monkey
 def test_texts_go_on_over_several_lines_before_anything_else(monkeypatch: pytest.MonkeyPatch) -> None:
     """Word by word, the widest first; numbers and times stay whole."""
     frame = wide(1).select("step", "valid_from", "compressed_bytes")
-    assert printed(monkeypatch, frame, 48) == [
-        "step          valid_from        compressed_bytes",
-        "RUN make      2026-01-01 08:30                 0",
-        "install 0",
+    assert printed(monkeypatch, frame, 52) == [
+        "step              valid_from        compressed_bytes",
+        "RUN make install  2026-01-01 08:30                 0",
+        "0",
     ]
 
 
@@ -169,12 +169,12 @@ def test_few_rows_that_are_too_wide_are_blocks(monkeypatch: pytest.MonkeyPatch) 
 
 
 def test_of_many_rows_columns_are_left_out_by_name(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Digests and second times before numbers; where to see them is said."""
+    """Digests, counts and second times before measures; where to see them is said."""
     lines = printed(monkeypatch, wide(9), 61)
     assert lines[0] == "In all 9 rows: tag latest; nothing in note."
-    assert lines[2] == "step                valid_from        count  compressed_bytes"
-    assert lines[3] == "RUN make install 0  2026-01-01 08:30      0                 0"
-    assert lines[-1] == "Left out, as 61 characters are few: valid_to, digest. `| less -S` shows all."
+    assert lines[2] == "step                valid_from        compressed_bytes"
+    assert lines[3] == "RUN make install 0  2026-01-01 08:30                 0"
+    assert lines[-1] == "Left out, as 61 characters are few: valid_to, digest, count. `| less -S` shows all."
     assert len(lines) == 2 + 1 + 9 + 2
 
 
