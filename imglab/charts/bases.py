@@ -9,8 +9,8 @@ from imglab.charts.frames import (
     checked,
     drawable,
     exact_size_text,
+    name_of,
     only,
-    plain,
     plain_column,
     short_repository,
     subject,
@@ -27,6 +27,7 @@ from imglab.charts.theme import (
     Chart,
     categories,
     folded,
+    legend,
     nothing,
     titled,
     tooltips,
@@ -42,6 +43,7 @@ from imglab.charts.timeline import (
     tags_of,
     time_axis,
     time_zoom,
+    with_unseen,
 )
 
 NO_BASE, OTHER_BASES, ADDED = "no base known", "other bases", "added to it"
@@ -71,7 +73,7 @@ def bases(frame: pl.DataFrame) -> Chart:
     drawn = spans(named.sort("row", "valid_from", maintain_order=True)).select(
         "row",
         "tag_name",
-        "base",
+        "part_name",
         "valid_from",
         "seen_to",
         "drawn_to",
@@ -85,14 +87,14 @@ def bases(frame: pl.DataFrame) -> Chart:
         "manifest_digest",
     )
     groups, colours = _colours(named)
-    chosen = alt.selection_point(name="chosen_base", fields=["base"], bind="legend")
+    chosen = alt.selection_point(name="chosen_base", fields=["part_name"], bind="legend")
     base = alt.Chart(alt.InlineData(values(drawn)), width=WIDTH, height=alt.Step(_ROW_HEIGHT if total > 1 else 48))
     base = folded(base, drawn.columns).encode(
         y=row_axis("tag_name", 0.2),
-        color=alt.Color("base", type="nominal", title="base", scale=alt.Scale(domain=groups, range=colours)),
+        color=_colour(groups, colours, "base"),
         tooltip=tooltips(
             tag_name="tag",
-            base="base",
+            part_name="base",
             names="names then",
             known_by="known by",
             brings="brings",
@@ -106,11 +108,11 @@ def bases(frame: pl.DataFrame) -> Chart:
     seen = seen.mark_rect(stroke="#ffffff", strokeWidth=0.5, strokeOpacity=0.5)
     unseen = block(
         base, "seen_to", "drawn_to", alt.when(chosen).then(alt.value(UNSEEN_OPACITY)).otherwise(alt.value(0.05))
-    ).transform_filter("datum.is_unseen")
+    )
     images = frame["manifest_digest"].n_unique()
     known = frame.filter(pl.col("evidence").is_not_null())["manifest_digest"].n_unique()
     return titled(
-        alt.layer(seen.properties(name="bases").add_params(time_zoom(), chosen), unseen),
+        alt.layer(*with_unseen(seen.properties(name="bases").add_params(time_zoom(), chosen), unseen, drawn)),
         f"What is {subject(frame)} built on?{_platform(frame)}"
         if frame["tag"].n_unique() == 1
         else f"What are {tags_of(frame)} built on?{_platform(frame)}",
@@ -140,7 +142,7 @@ def base_share(frame: pl.DataFrame) -> Chart:
     is_whole = pl.col("base_share").is_null()
     named = _with_base(drawable(frame, "base_share"), pl.when(is_whole).then(pl.lit(NO_BASE)).otherwise(pl.lit(ADDED)))
     drawn = spans(named).select(
-        "base",
+        "part_name",
         "valid_from",
         "seen_to",
         "drawn_to",
@@ -155,14 +157,14 @@ def base_share(frame: pl.DataFrame) -> Chart:
         "manifest_digest",
     )
     groups, colours = _colours(named)
-    chosen = alt.selection_point(name="chosen_part", fields=["base"], bind="legend")
+    chosen = alt.selection_point(name="chosen_part", fields=["part_name"], bind="legend")
     base = alt.Chart(alt.InlineData(values(drawn)), width=WIDTH, height=320)
     base = folded(base, drawn.columns).encode(
         y=alt.Y("stack_to", type="quantitative", title=f"compressed layers ({unit})"),
         y2="stack_from",
-        color=alt.Color("base", type="nominal", title="part", scale=alt.Scale(domain=groups, range=colours)),
+        color=_colour(groups, colours, "part"),
         tooltip=tooltips(
-            base="part",
+            part_name="part",
             brings="brings",
             share="share",
             all_bases="all bases together",
@@ -174,11 +176,11 @@ def base_share(frame: pl.DataFrame) -> Chart:
     seen = block(base, "valid_from", "seen_to", alt.when(chosen).then(alt.value(1)).otherwise(alt.value(0.12)))
     unseen = block(
         base, "seen_to", "drawn_to", alt.when(chosen).then(alt.value(UNSEEN_OPACITY)).otherwise(alt.value(0.05))
-    ).transform_filter("datum.is_unseen")
+    )
     newest = frame.filter(pl.col("level") == 0, pl.col("base_share").is_not_null()).sort("valid_from").tail(1)
     last = newest.select(_share_text("base_share"), when_text("valid_from").alias("then")).rows()
     return titled(
-        alt.layer(seen.properties(name="base_share").add_params(time_zoom(), chosen), unseen),
+        alt.layer(*with_unseen(seen.properties(name="base_share").add_params(time_zoom(), chosen), unseen, drawn)),
         f"How much of {subject(frame)} is its base?{_platform(frame)}",
         f"Last known, {last[0][1][:10]}: {last[0][0]}. " + covered(frame) if last else covered(frame),
         UNSEEN_NOTE if drawn["is_unseen"].any() else "",
@@ -227,7 +229,7 @@ def _lags(frame: pl.DataFrame, whole: tuple[int, int]) -> alt.LayerChart | alt.F
     drawn = lagged.with_columns(pl.lit(0).alias("none")).select(
         "valid_from",
         "none",
-        "base",
+        "part_name",
         "lag_days",
         "lag_text",
         "moved",
@@ -238,13 +240,12 @@ def _lags(frame: pl.DataFrame, whole: tuple[int, int]) -> alt.LayerChart | alt.F
     groups, colours = _colours(lagged)
     base = alt.Chart(alt.InlineData(values(drawn)), width=WIDTH, height=220)
     base = folded(base, drawn.columns).encode(
-        x=time_axis("valid_from", whole),
         y=alt.Y(
             "lag_days", type="quantitative", title="lag (days)", scale=alt.Scale(domain=[0, most * 1.04], nice=False)
         ),
-        color=alt.Color("base", type="nominal", title="base", scale=alt.Scale(domain=groups, range=colours)),
+        color=_colour(groups, colours, "base"),
         tooltip=tooltips(
-            base="base",
+            part_name="base",
             moved="base moved",
             followed="followed",
             lag_text="lag",
@@ -252,9 +253,8 @@ def _lags(frame: pl.DataFrame, whole: tuple[int, int]) -> alt.LayerChart | alt.F
             manifest_digest="image digest",
         ),
     )
-    # Without an x2 the page's interpreter of expressions makes one instant of the axis (Vega-Lite 6.4).
-    stem = base.mark_rule(strokeWidth=2).encode(x2="valid_from", y2="none")
-    point = base.mark_point(filled=True, size=45, opacity=1)
+    stem = base.mark_rule(strokeWidth=2).encode(x=time_axis("valid_from", whole), y2="none")
+    point = base.mark_point(filled=True, size=45, opacity=1).encode(x=time_axis("valid_from"))
     return alt.layer(stem.properties(name="base_lag"), point)
 
 
@@ -268,7 +268,16 @@ def _band(frame: pl.DataFrame, whole: tuple[int, int]) -> alt.Chart:
         pl.col("fresh_to").alias("valid_from"), pl.col("seen_to").alias("to"), pl.lit(_STATES[1]).alias("state")
     )
     drawn = pl.concat([fresh, late]).filter(pl.col("valid_from") < pl.col("to")).sort("valid_from")
-    shown = ["state", "base", "valid_from", "to", "when", "outdated_text", "base_manifest_digest", "manifest_digest"]
+    shown = [
+        "state",
+        "part_name",
+        "valid_from",
+        "to",
+        "when",
+        "outdated_text",
+        "base_manifest_digest",
+        "manifest_digest",
+    ]
     base = alt.Chart(alt.InlineData(values(drawn.select(shown))), width=WIDTH, height=34, name="base_state")
     band: alt.Chart = (
         folded(base, shown)
@@ -279,11 +288,11 @@ def _band(frame: pl.DataFrame, whole: tuple[int, int]) -> alt.Chart:
             color=alt.Color(
                 "state",
                 type="nominal",
-                title="its base was then",
                 scale=alt.Scale(domain=list(_STATES), range=[OTHER, CATEGORIES[6]]),
+                legend=legend(*_STATES, title="its base was then"),
             ),
             tooltip=tooltips(
-                base="base",
+                part_name="base",
                 state="was then",
                 when="built on it",
                 outdated_text="out of date",
@@ -325,31 +334,38 @@ def _whole(drawn: pl.DataFrame) -> tuple[int, int]:
 
 
 def _with_base(frame: pl.DataFrame, missing: pl.Expr | None = None) -> pl.DataFrame:
-    """*frame* with `base`: what a base is called, of many the nine that occur most, or what is *missing*."""
+    """*frame* with `part_name`: what a base is called, of many the nine that occur most, or what is *missing*."""
     short = pl.col("base_repository").map_elements(short_repository, pl.String)
     tagged = pl.when(pl.col("base_tag").is_not_null()).then(pl.format("{}:{}", short, "base_tag"))
     stated = pl.col("base_name") if "base_name" in frame.columns else pl.lit(None, pl.String)
     digest = pl.col("base_manifest_digest").str.slice(0, 19)
-    name = pl.coalesce(stated, tagged, digest).map_elements(lambda text: plain(text, 60), pl.String)
-    named = frame.with_columns(name.alias("base"))
-    counts = named.drop_nulls("base").group_by("base").len().sort("len", "base", descending=[True, False])
-    many = counts["base"].to_list()[len(CATEGORIES) :]
+    name = name_of(pl.coalesce(stated, tagged, digest), missing=None)
+    named = frame.with_columns(name.alias("part_name"))
+    counts = (
+        named.drop_nulls("part_name").group_by("part_name").len().sort("len", "part_name", descending=[True, False])
+    )
+    many = counts["part_name"].to_list()[len(CATEGORIES) :]
     return named.with_columns(
-        pl.when(pl.col("base").is_in(many))
+        pl.when(pl.col("part_name").is_in(many))
         .then(pl.lit(OTHER_BASES))
-        .otherwise(pl.coalesce("base", missing if missing is not None else pl.lit(NO_BASE)))
-        .alias("base")
+        .otherwise(pl.coalesce("part_name", missing if missing is not None else pl.lit(NO_BASE)))
+        .alias("part_name")
     )
 
 
 def _colours(frame: pl.DataFrame) -> tuple[list[str], list[str]]:
     """The bases, most frequent first, then what is none of them; and a colour for each."""
-    counts = frame.group_by("base").len().sort("len", "base", descending=[True, False])
-    found = counts["base"].to_list()
+    counts = frame.group_by("part_name").len().sort("len", "part_name", descending=[True, False])
+    found = counts["part_name"].to_list()
     none = [(OTHER_BASES, OTHER), (ADDED, OTHER), (NO_BASE, UNKNOWN)]
     greys = [(name, grey) for name, grey in none if name in found]
     named = [name for name in found if name not in dict(none)]
     return [*named, *(name for name, _ in greys)], [*categories(len(named)), *(grey for _, grey in greys)]
+
+
+def _colour(groups: list[str], colours: list[str], title: str) -> alt.Color:
+    scale = alt.Scale(domain=groups, range=colours)
+    return alt.Color("part_name", type="nominal", scale=scale, legend=legend(*groups, title=title, orient="top"))
 
 
 def _platform(frame: pl.DataFrame) -> str:

@@ -16,10 +16,25 @@ from imglab.charts.frames import (
     plain_column,
     short_repository,
     size_text,
+    times_text,
     unit_of,
     values,
 )
-from imglab.charts.theme import MAIN, OTHER, REFERENCE, WIDTH, Chart, categories, labels, nothing, titled, tooltips
+from imglab.charts.theme import (
+    MAIN,
+    OTHER,
+    REFERENCE,
+    UNKNOWN,
+    WIDTH,
+    Chart,
+    categories,
+    folded,
+    labels,
+    legend,
+    nothing,
+    titled,
+    tooltips,
+)
 
 MOST_REPOSITORIES = 20
 MOST_TYPES = 8
@@ -115,12 +130,12 @@ def sharing(frame: pl.DataFrame) -> Chart:
     if known.is_empty():
         return nothing(question, "sharing", "of no image the layers are known" if frame.height else "no rows")
     single = known.filter(pl.col("repository").is_not_null())
-    chosen = known.filter(pl.col("repository").is_null() & (single.height > 1)).vstack(single.head(MOST_REPOSITORIES))
+    chosen = known.filter(pl.col("repository").is_null() & (single.height != 1)).vstack(single.head(MOST_REPOSITORIES))
     name = pl.col("repository").map_elements(short_repository, pl.String).fill_null("all together")
-    ratio = pl.col("sharing_ratio").round(2).cast(pl.String)
+    sizes = pl.format("{} instead of {}", size_text("unique_bytes"), size_text("image_bytes"))
     drawn = chosen.with_columns(
         name.alias("name"),
-        pl.format("{} instead of {} · {}×", size_text("unique_bytes"), size_text("image_bytes"), ratio).alias("label"),
+        pl.format("{} · {}", sizes, times_text("sharing_ratio")).fill_null(sizes).alias("label"),
         pl.col("image_bytes").alias("whole_bytes"),
         pl.col("unique_bytes").alias("part_bytes"),
         exact_size_text("image_bytes").alias("whole_text"),
@@ -153,9 +168,12 @@ def attestation_overhead(frame: pl.DataFrame) -> Chart:
     question = "What do attestations weigh?"
     attested = frame.filter(pl.col("attestation_count") > 0)
     if attested.is_empty():
-        why = f"none of {frame.height:,} repositories has attestations" if frame.height else "no rows"
+        many = f"none of {frame.height:,} repositories has attestations"
+        why = "no rows" if frame.is_empty() else "it has none" if frame.height == 1 else many
         return nothing(question, "attestation_overhead", why)
-    share = pl.format(" · {} % of the images", (pl.col("attestation_share") * 100).round(2)).fill_null("")
+    percent = pl.col("attestation_share") * 100
+    words = pl.when(percent < 0.01).then(pl.lit("under 0.01")).otherwise(percent.round(2).cast(pl.String))
+    share = pl.format(" · {} % of the images", words).fill_null("")
     drawn = attested.head(MOST_REPOSITORIES).with_columns(
         pl.col("repository").map_elements(short_repository, pl.String).alias("name"),
         pl.concat_str(size_text("attestation_bytes"), share).alias("label"),
@@ -187,7 +205,7 @@ def _nested(frame: pl.DataFrame, name: str, shown: dict[str, str]) -> alt.LayerC
     )
     rows = values(drawn.select("row", "whole", "part", "label", *shown))
     most = max(row["whole"] for row in rows) or 1
-    base = alt.Chart(alt.InlineData(rows), width=_BAR_WIDTH, height=_ROW_HEIGHT * len(rows))
+    base = folded(alt.Chart(alt.InlineData(rows), width=_BAR_WIDTH, height=_ROW_HEIGHT * len(rows)), shown)
     scale = alt.Scale(domain=[0, most])
 
     def bar(field: str, colour: str) -> alt.Chart:
@@ -258,13 +276,15 @@ def media_types(frame: pl.DataFrame) -> Chart:
     if frame.is_empty():
         return nothing(question, "media_types")
     drawn = drawable(_typed(frame), "media_types")
+    form, is_whole = _periods(drawn["period_start"])
     order = drawn.unique(["order", "type"]).sort("order")["type"].to_list()
     kinds = [kind for kind in ("index", "image", "layer") if kind in drawn["kind"]]
-    panels = [_shares(drawn.filter(pl.col("kind") == kind), kind, order) for kind in kinds]
+    panels = [_shares(drawn.filter(pl.col("kind") == kind), kind, order, form) for kind in kinds]
     return titled(
         alt.vconcat(*panels, spacing=24),
         question,
-        "By when they were first seen under a tag.",
+        "By when they were first seen under a tag."
+        + ("" if is_whole else " Times with nothing new are left out, and the axis is not even."),
         "Of grey ones no source told the type." if "not told" in order else "",
     )
 
@@ -292,17 +312,28 @@ def _typed(frame: pl.DataFrame) -> pl.DataFrame:
     return summed.sort("kind", "period_start", "order")
 
 
-def _shares(frame: pl.DataFrame, kind: str, order: Sequence[str]) -> alt.Chart:
-    """The panel of one kind: a bar for each period, parted by type."""
+def _periods(starts: pl.Series) -> tuple[str, bool]:
+    """How to write the *starts* of periods, the shorter the longer they are; and whether none is missing."""
+    found = starts.unique().sort()
+    every = {"%Y": "1y", "%Y-%m": "1mo", "%Y-%m-%d": "1d"}
+    form = "%Y-%m-%d"
+    if (found.dt.day() == 1).all():
+        form = "%Y" if (found.dt.month() == 1).all() else "%Y-%m"
+    gaps = found.dt.offset_by(every[form])[:-1] == found[1:]
+    return form, bool(gaps.all())
+
+
+def _shares(frame: pl.DataFrame, kind: str, order: Sequence[str], form: str) -> alt.Chart:
+    """The panel of one kind: a bar for each period, its start written in *form*, parted by type."""
     total = pl.col("document_count").sum().over("period_start")
     drawn = frame.select(
-        pl.col("period_start").dt.strftime("%Y-%m-%d").alias("period"),
+        pl.col("period_start").dt.strftime(form).alias("period"),
         "type",
         "order",
         (pl.col("document_count") / total).alias("share"),
         pl.format("{} of {}", "document_count", total).alias("count_text"),
     )
-    grey = {"other types": OTHER, "not told": "#767676"}
+    grey = {"other types": OTHER, "not told": UNKNOWN}
     colours = [grey.get(name, colour) for name, colour in zip(order, categories(len(order)), strict=True)]
     base = alt.Chart(alt.InlineData(values(drawn)), name=f"media_types_{kind}", width=WIDTH, height=130)
     chart: alt.Chart = base.mark_bar().encode(
@@ -319,8 +350,8 @@ def _shares(frame: pl.DataFrame, kind: str, order: Sequence[str]) -> alt.Chart:
             "type",
             type="nominal",
             scale=alt.Scale(domain=list(order), range=colours),
-            legend=alt.Legend(title=None, orient="bottom", columns=2, labelLimit=300),
+            legend=legend(*order, title=None),
         ),
-        tooltip=tooltips(period="from", type="media type", count_text=f"new {kind}s"),
+        tooltip=tooltips(period="period", type="media type", count_text=f"new {kind}s"),
     )
     return chart
