@@ -202,8 +202,9 @@ def base_lag(frame: pl.DataFrame) -> Chart:
     )
     known = frame.drop_nulls("base_manifest_digest")
     if known.is_empty():
-        why = "no base is known" if frame.height else "no rows"
-        return nothing(f"How long did {subject(frame)} lag behind its base?", "base_lag", why)
+        if frame.is_empty():
+            return nothing("How long do tags lag behind their base?", "base_lag")
+        return nothing(f"How long did {subject(frame)} lag behind its base?", "base_lag", "no base is known")
     named = _with_base(drawable(known, "base_lag")).with_columns(
         _days_text("lag_days").alias("lag_text"),
         _days_text("outdated_days").alias("outdated_text"),

@@ -178,9 +178,10 @@ def _few_images(references: list[str]) -> str:
     if len(references) <= _FEW_IMAGES:
         return " and ".join(in_title(short_repository(reference), 40) for reference in references)
     found = dict.fromkeys(reference.partition("@")[0].rpartition(":")[0] for reference in references)
-    names = ", ".join(in_title(short_repository(repository), 24) for repository in list(found)[:_FEW_IMAGES])
-    more = f" and {len(found) - _FEW_IMAGES} more repositories" if len(found) > _FEW_IMAGES else ""
-    return f"{len(references)} images of {names}{more}"
+    names = [in_title(short_repository(repository), 24) for repository in found]
+    if len(names) > _FEW_IMAGES:
+        names = [", ".join(names[:_FEW_IMAGES]), f"{len(names) - _FEW_IMAGES} more"]
+    return f"{len(references)} images of {' and '.join(names)}"
 
 
 def _short_references(text: str) -> str:

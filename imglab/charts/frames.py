@@ -150,8 +150,8 @@ def subject(frame: pl.DataFrame) -> str:
     repositories, tags = _distinct(frame, "repository"), _distinct(frame, "tag")
     if len(repositories) != 1:
         return f"{len(repositories)} repositories" if repositories else "these images"
-    name = in_title(short_repository(repositories[0]), 48)
-    return f"{name}:{in_title(tags[0], 40)}" if len(tags) == 1 else name
+    name = in_title(short_repository(repositories[0]), 44)
+    return f"{name}:{in_title(tags[0], 32)}" if len(tags) == 1 else name
 
 
 def short_repository(repository: str) -> str:

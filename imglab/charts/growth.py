@@ -99,7 +99,7 @@ def _question(frame: pl.DataFrame) -> str:
         return "Which steps changed the size of an image?"
     row = frame.row(0, named=True)
     first, second = ((row[f"{side}repository"], row[f"{side}tag"]) for side in ("", "to_"))
-    length = 48 if first == second else 24
+    length = 38 if first == second else 24
     names = [
         in_title(short_repository(repository), length) + (f":{in_title(tag, length)}" if tag else "")
         for repository, tag in (first, second)

@@ -34,7 +34,7 @@ from imglab.charts.theme import (
     titled,
     tooltips,
 )
-from imglab.charts.timeline import few_of, fixed_time, largest_rows, row_axis, tags_of, time_axis, time_zoom
+from imglab.charts.timeline import few_of, fixed_time, largest_rows, roomy, row_axis, tags_of, time_axis, time_zoom
 
 MOST_YEARS = 12
 _KINDS = {
@@ -99,7 +99,7 @@ def moves(frame: pl.DataFrame) -> Chart:
         folded(base, drawn.columns)
         .mark_rect(width=1.5 if total > 1 else 2.5)
         .encode(
-            x=time_axis("moved_at", padding=8),
+            x=time_axis("moved_at", roomy(drawn["moved_at"])),
             y=row_axis("tag_name", 0.2),
             color=alt.Color(
                 "kind",

@@ -81,7 +81,8 @@ def _rows(frame: pl.DataFrame) -> pl.DataFrame:
         pl.col(name).map_elements(partial(counted, what=what), pl.String)
         for name, what in (("behind_days", "day"), ("moves_behind", "move"))
     )
-    behind = pl.format("{}, {}, {} to pull", days, moves, size_text("pull_bytes"))
+    pull = pl.format(", {} to pull", size_text("pull_bytes"))
+    behind = pl.format("{}, {}", days, moves) + pl.when(pl.col("pull_bytes").is_null()).then(pl.lit("")).otherwise(pull)
     label = pl.when(pl.col("state") == "behind").then(behind).otherwise(pl.col("state"))
     ordered = frame.sort("behind_days", descending=True, nulls_last=True, maintain_order=True).with_row_index("row")
     return ordered.select(

@@ -43,7 +43,7 @@ def curves_of_kinds(frame: pl.DataFrame) -> pl.DataFrame:
     kinds = frame.select(
         of_kind.alias("order"),
         pl.format("{} ({})", pl.col("tag_kind").fill_null("unknown"), example.fill_null("unknown"))
-        .map_elements(lambda text: in_title(text, 40), pl.String)
+        .map_elements(lambda text: in_title(text, 32), pl.String)
         .alias("group"),
         "lifetime_days",
         pl.col("kind_at_risk_count").alias("at_risk_count"),

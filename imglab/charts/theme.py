@@ -146,7 +146,7 @@ def folded(chart: alt.Chart, fields: Iterable[str]) -> alt.Chart:
             text = " + ' ' + ".join(f"slice(datum.{field}, {start}, {end})" for start, end in pieces)
             chart = chart.transform_calculate(**{f"{field}_folded": text})
         elif field.endswith(_FOLDED):
-            text = f"replace(datum.{field}, regexp('.{{36}}', 'g'), '$& ')"
+            text = f"replace(datum.{field}, regexp('[^ ]{{36}}', 'g'), '$& ')"
             long = f"length(datum.{field}) > 44 ? {text} : datum.{field}"
             chart = chart.transform_calculate(**{f"{field}_folded": long})
     return chart

@@ -114,14 +114,22 @@ def with_unseen(seen: alt.Chart, unseen: alt.Chart, drawn: pl.DataFrame) -> list
     return [seen, unseen.transform_filter("datum.is_unseen")] if drawn["is_unseen"].any() else [seen]
 
 
-def time_axis(field: str, whole: tuple[int, int] | None = None, *, padding: int | None = None) -> alt.X:
-    """
-    An instant along the bottom; *whole* (milliseconds since 1970) makes panels begin and end together.
-
-    *padding* leaves so many pixels at both ends, for marks that are no stretches.
-    """
-    scale = fixed_time(*whole) if whole else alt.Scale(type="utc", padding=padding or alt.Undefined)
+def time_axis(field: str, whole: tuple[int, int] | None = None) -> alt.X:
+    """An instant along the bottom; *whole* (milliseconds since 1970) makes panels begin and end together."""
+    scale = fixed_time(*whole) if whole else alt.Scale(type="utc")
     return alt.X(field, type="temporal", title="time (UTC)", scale=scale, axis=alt.Axis(format=_TIME_FORMAT))
+
+
+def roomy(times: pl.Series) -> tuple[int, int]:
+    """The first and last of *times* (milliseconds since 1970), with room around for marks that are no stretches."""
+    first, last = (
+        int(end)
+        for end in times.to_frame("at")
+        .select(pl.col("at").min().dt.epoch("ms").alias("first"), pl.col("at").max().dt.epoch("ms").alias("last"))
+        .row(0)
+    )
+    room = (last - first) // 75 or 15 * 86_400_000
+    return first - room, last + room
 
 
 def fixed_time(start: int, end: int) -> alt.Scale:
