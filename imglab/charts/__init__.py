@@ -32,8 +32,9 @@ from imglab.charts.pins import pins
 from imglab.charts.side_by_side import architecture_sizes, layers, tags
 from imglab.charts.step_history import step_sizes
 from imglab.charts.tag_life import tag_lifetimes, update_gaps
+from imglab.charts.tag_moves import tag_churn, tag_history
 from imglab.charts.theme import PAGE_THEMES, Chart
-from imglab.charts.through_time import layer_growth, size_over_time, tag_churn, tag_history
+from imglab.charts.through_time import layer_growth, size_over_time
 
 __all__ = [
     "MAX_ROWS",
