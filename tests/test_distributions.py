@@ -178,3 +178,50 @@ def test_patterns_of_repositories_on_the_command_line(store: Store, tmp_path: Pa
     assert ask.answer("sharing", {"repository": "ghcr.io/*"}, data=tmp_path).is_empty()
     with pytest.raises(UsageError, match="no repository"):
         ask.answer("sharing", {"repository": "registry.test/team/ap"}, data=tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("starts", "written", "is_whole"),
+    [
+        (["2024-01-01", "2025-01-01"], ["2024", "2025"], True),
+        (["2024-01-01", "2026-01-01"], ["2024", "2026"], False),
+        (["2024-01-01", "2024-02-01"], ["2024-01", "2024-02"], True),
+        (["2024-01-01", "2024-01-02"], ["2024-01-01", "2024-01-02"], True),
+    ],
+)
+def test_periods_are_written_as_short_as_they_can_be(starts: list[str], written: list[str], is_whole: bool) -> None:
+    """Years without their days, so that they stand beside each other; the chart says if its axis leaves some out."""
+    frame = pl.DataFrame({"period_start": starts}).with_columns(
+        pl.col("period_start").str.to_datetime(time_unit="us", time_zone="UTC"),
+        kind=pl.lit("layer"),
+        media_type=pl.lit("application/vnd.oci.image.layer.v1.tar+gzip"),
+        document_count=pl.lit(3),
+        compressed_bytes=pl.lit(9),
+    )
+    found = charts.specification(charts.media_types(frame))
+    assert [row["period"] for rows in found["datasets"].values() for row in rows] == written
+    assert ("axis is not even" in found["title"]["subtitle"][0]) is not is_whole
+
+
+def test_what_all_share_is_drawn_alone() -> None:
+    """Also where no repository is told beside it, and with a ratio of two decimals."""
+    frame = pl.DataFrame(
+        {"repository": [None], "image_count": [2], "layer_count": [4], "unique_layer_count": [3]}
+        | {"image_bytes": [300], "unique_bytes": [200], "shared_bytes": [100], "sharing_ratio": [1.5]},
+        schema_overrides={"repository": pl.String},
+    )
+    rows = [row for rows in charts.specification(charts.sharing(frame))["datasets"].values() for row in rows]
+    assert [(row["name"], row["label"]) for row in rows] == [("all together", "200 B instead of 300 B · 1.50×")]
+
+
+def test_attestations_that_weigh_next_to_nothing_are_not_zero() -> None:
+    """A share that rounds to nothing is told as under the smallest that is written; one repository has no others."""
+    frame = pl.DataFrame(
+        {"repository": ["docker.io/library/hello-world"], "image_count": [9], "image_bytes": [10**9]}
+        | {"attestation_count": [2], "attestation_bytes": [42_900], "attestation_share": [0.000_042_9]}
+    )
+    found = charts.specification(charts.attestation_overhead(frame))
+    labels = [row["label"] for rows in found["datasets"].values() for row in rows]
+    assert labels == ["42.9 kB · under 0.01 % of the images"]
+    none = charts.specification(charts.attestation_overhead(frame.with_columns(attestation_count=pl.lit(0))))
+    assert "There is nothing to draw: it has none." in str(none)

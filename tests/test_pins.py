@@ -311,6 +311,16 @@ def test_charts_draw_many_one_and_nothing(store: Store) -> None:
         assert charts.specification(charts.pins(frame)) == charts.specification(charts.pins(frame))
 
 
+def test_references_without_a_known_digest_have_no_axis_of_time(store: Store) -> None:
+    """A chart of names alone says that there is nothing to draw, and why; beside others they keep their rows."""
+    loose = queries.pins(store, references=[f"{REPOSITORY}:1.0", f"{REPOSITORY}:9.9"])
+    assert "of 2 references none is pinned to a digest that is known" in str(charts.specification(charts.pins(loose)))
+    both = queries.pins(store, references=[f"{REPOSITORY}:1.0", f"{REPOSITORY}:1.0@{digest('1')}"])
+    found = charts.specification(charts.pins(both))
+    assert {row["state"] for rows in found["datasets"].values() for row in rows} > {"not pinned"}
+    assert found["title"]["subtitle"][0].startswith("Of 2 references 1 is pinned to a digest, and ")
+
+
 def test_a_pin_that_was_seen_only_once_is_drawn(store: Store) -> None:
     """Its band has no width but a stroke, and lies over the band of the time since."""
     frame = queries.pins(store, references=[f"{REPOSITORY}:1.0@{digest('1')}"])

@@ -179,11 +179,13 @@ def changed(**columns: object) -> pl.DataFrame:
 def lines(chart: charts.Chart) -> list[str]:
     """The names of the lines of a chart."""
     found = charts.specification(chart)
-    return list(dict.fromkeys(row["line"] for rows in found["datasets"].values() for row in rows if "line" in row))
+    return list(
+        dict.fromkeys(row["line_name"] for rows in found["datasets"].values() for row in rows if "line_name" in row)
+    )
 
 
 def test_lines_are_told_apart() -> None:
-    """Equal tags of two repositories, and platforms of a tag so long that it is cut, are lines of their own."""
+    """Equal tags of two repositories, and long tags and platforms that differ at their ends, are lines of their own."""
     names = [{"repository": "docker.io/library/postgres"}, {"repository": "quay.io/a/b"}]
     assert lines(charts.size_changes(pl.concat(changed(**name) for name in names))) == [
         "postgres:slim linux/amd64",
@@ -192,7 +194,7 @@ def test_lines_are_told_apart() -> None:
     tags = [{"tag": "t" * 127 + end, "series": series} for end in "ab" for series in ("linux/amd64", "linux/arm64")]
     names = lines(charts.size_changes(pl.concat(changed(**tag) for tag in tags)))
     assert [name.strip() for name in names] == [
-        "t" * 59 + "… " + series for _ in "ab" for series in ("linux/amd64", "linux/arm64")
+        "t" * 127 + end + " " + series for end in "ab" for series in ("linux/amd64", "linux/arm64")
     ]
     assert len(set(names)) == 4
 
@@ -220,7 +222,7 @@ def test_windows_has_a_scale_of_its_own() -> None:
 def test_one_build_has_room_around_it() -> None:
     """A month on the time axis, a percent of its size above and below, and words that count one."""
     found = charts.specification(charts.size_changes(changed().head(1)))
-    ends = [row["valid_from"][:10] for row in found["datasets"][found["layer"][3]["data"]["name"]]]
+    ends = [row["valid_from"][:10] for row in found["datasets"][found["layer"][2]["data"]["name"]]]
     assert ends == ["2025-12-17", "2026-01-16"]
     assert found["layer"][0]["encoding"]["y"]["scale"]["domain"] == [49.5, 50.5]
     assert found["title"]["subtitle"] == ["On 2026-01-01. 1 build, 0 jumps (triangles) and 0 drifts (diamonds)."]

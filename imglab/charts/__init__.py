@@ -10,14 +10,16 @@ Importing this package makes notebooks draw Altair charts without a network; see
 """
 
 from imglab.charts.architectures import architecture_ratios, step_ratios
-from imglab.charts.bases import base_lag, base_share, bases
+from imglab.charts.bases import base_share, bases
 from imglab.charts.built_from import aliases, architecture_support, tag_sources
 from imglab.charts.changes import size_changes
 from imglab.charts.cost import update_cost
-from imglab.charts.distributions import attestation_overhead, bytes_by_depth, media_types, sharing, size_distribution
+from imglab.charts.distributions import attestation_overhead, bytes_by_depth, sharing, size_distribution
 from imglab.charts.fleet import common_bases, fleet_cost
+from imglab.charts.formats import media_types
 from imglab.charts.frames import MAX_ROWS, ChartError, MissingColumn, TooManyRows
 from imglab.charts.growth import growth_by_step
+from imglab.charts.lag import base_lag
 from imglab.charts.moves import digest_lifetimes, move_calendar, moves
 from imglab.charts.output import (
     enable_notebook_renderer,
@@ -32,8 +34,9 @@ from imglab.charts.pins import pins
 from imglab.charts.side_by_side import architecture_sizes, layers, tags
 from imglab.charts.step_history import step_sizes
 from imglab.charts.tag_life import tag_lifetimes, update_gaps
+from imglab.charts.tag_moves import tag_churn, tag_history
 from imglab.charts.theme import PAGE_THEMES, Chart
-from imglab.charts.through_time import layer_growth, size_over_time, tag_churn, tag_history
+from imglab.charts.through_time import layer_growth, size_over_time
 
 __all__ = [
     "MAX_ROWS",

@@ -7,13 +7,15 @@ import polars as pl
 
 from imglab.charts.frames import (
     checked,
+    counted,
     difference_text,
     drawable,
     exact_size_text,
+    name_of,
     only,
-    plain,
     plain_column,
     subject,
+    times_text,
     unit_of,
     values,
     when_text,
@@ -25,14 +27,17 @@ from imglab.charts.theme import (
     UNKNOWN,
     WIDTH,
     Chart,
+    around,
     categories,
     folded,
+    is_wide,
     labels,
+    legend,
     nothing,
     titled,
     tooltips,
 )
-from imglab.charts.timeline import covered, spans, time_axis, time_zoom
+from imglab.charts.timeline import covered, spans, time_axis, time_zoom, with_unseen
 
 _BAR_WIDTH = 460
 _ROW_HEIGHT = 26
@@ -69,7 +74,7 @@ def architecture_ratios(frame: pl.DataFrame) -> Chart:
     return titled(
         panels[0] if len(panels) == 1 else alt.vconcat(*panels).resolve_scale(color="independent"),
         question,
-        covered(known) + (f" Left out for want of a size: {_counted(unknown, 'row')}." if unknown else ""),
+        covered(known) + (f" Left out for want of a size: {counted(unknown, 'row')}." if unknown else ""),
         f"Ringed: {outliers:,} far from what is usual for the platform, the median of its history." if outliers else "",
         "Dashed: not looked at again for more than 90 days." if drawn["is_unseen"].any() else "",
     )
@@ -77,37 +82,42 @@ def architecture_ratios(frame: pl.DataFrame) -> Chart:
 
 def _ratio_panel(frame: pl.DataFrame, name: str, whole: tuple[int, int]) -> alt.LayerChart | alt.FacetChart:
     """One line per platform, broken where there was none, over a rule at 1."""
-    usual = pl.format("{} · {}", pl.col("series"), _times(pl.col("median_ratio")))
+    usual = pl.format("{} · {}", pl.col("series"), times_text(pl.col("median_ratio")))
     drawn = frame.select(
-        usual.map_elements(lambda text: plain(text, 70), pl.String).alias("line"),
+        name_of(usual).alias("line_name"),
         "valid_from",
         "seen_to",
         "drawn_to",
         "is_unseen",
         "ratio",
         pl.col("is_outlier").fill_null(False),
-        _times(pl.col("ratio"), 3).alias("ratio_text"),
+        times_text(pl.col("ratio"), 3).alias("ratio_text"),
         exact_size_text("compressed_bytes").alias("size_exact"),
         exact_size_text("against_bytes").alias("against_exact"),
         "when",
         "manifest_digest",
         "against_manifest_digest",
-    ).with_columns(pl.col("ratio").shift(1).over("line").alias("ratio_before"))
+    ).with_columns(pl.col("ratio").shift(1).over("line_name").alias("ratio_before"))
     lines = frame.group_by("series").agg(pl.col("median_ratio").first()).sort("median_ratio", "series", descending=True)
-    names = lines.select(usual.map_elements(lambda text: plain(text, 70), pl.String)).to_series().to_list()
-    chosen = alt.selection_point(name=f"chosen_{name}", fields=["line"], bind="legend")
+    names = lines.select(name_of(usual)).to_series().to_list()
+    chosen = alt.selection_point(name=f"chosen_{name}", fields=["line_name"], bind="legend")
     base = alt.Chart(alt.InlineData(values(drawn)), width=WIDTH, height=280 if name == "ratios" else 160)
     base = folded(base, drawn.columns).encode(
-        y=alt.Y("ratio", type="quantitative", title="size in proportion", scale=_around(drawn["ratio"])),
+        y=alt.Y(
+            "ratio",
+            type="quantitative",
+            title="size in proportion" + (" (logarithmic)" if is_wide(drawn["ratio"]) else ""),
+            scale=around(drawn["ratio"]),
+        ),
         color=alt.Color(
-            "line",
+            "line_name",
             type="nominal",
-            title="platform · median ratio",
             scale=alt.Scale(domain=names, range=categories(len(names))),
+            legend=legend(*names, title="platform · median ratio"),
         ),
         opacity=alt.when(chosen).then(alt.value(1)).otherwise(alt.value(0.1)),
         tooltip=tooltips(
-            line="platform",
+            line_name="platform",
             ratio_text="ratio",
             size_exact="size",
             against_exact="compared with",
@@ -117,47 +127,24 @@ def _ratio_panel(frame: pl.DataFrame, name: str, whole: tuple[int, int]) -> alt.
         ),
     )
     seen = base.mark_rule(strokeWidth=2.5).encode(x=time_axis("valid_from", whole), x2="seen_to")
-    unseen = base.mark_rule(strokeWidth=1.5, strokeDash=[3, 4]).encode(x=time_axis("seen_to", whole), x2="drawn_to")
-    step = base.mark_rule(strokeWidth=1).encode(x=time_axis("valid_from", whole), y2="ratio_before")
-    point = base.mark_point(filled=True, size=24).encode(x=time_axis("valid_from", whole))
-    ring = base.mark_point(filled=False, size=150, strokeWidth=2).encode(x=time_axis("valid_from", whole))
-    layers = [
-        seen.properties(name=name).add_params(time_zoom(f"time_{name}"), chosen),
-        unseen.transform_filter("datum.is_unseen"),
-        step.transform_filter("datum.ratio_before !== null"),
-        point,
-        ring.transform_filter("datum.is_outlier"),
-    ]
+    unseen = base.mark_rule(strokeWidth=1.5, strokeDash=[3, 4]).encode(x=time_axis("seen_to"), x2="drawn_to")
+    step = base.mark_rule(strokeWidth=1).encode(x=time_axis("valid_from"), y2="ratio_before")
+    point = base.mark_point(filled=True, size=24).encode(x=time_axis("valid_from"))
+    ring = base.mark_point(filled=False, size=150, strokeWidth=2).encode(x=time_axis("valid_from"))
+    layers = with_unseen(seen.properties(name=name).add_params(time_zoom(f"time_{name}"), chosen), unseen, drawn)
+    if drawn["ratio_before"].drop_nulls().len():
+        layers.append(step.transform_filter("datum.ratio_before !== null"))
+    layers.append(point)
+    if drawn["is_outlier"].any():
+        layers.append(ring.transform_filter("datum.is_outlier"))
     if name == "ratios":
         ends = drawn.select(
             pl.col("valid_from").min(), pl.col("drawn_to").max().alias("seen_to"), pl.lit(1).alias("even")
         )
         even = alt.Chart(alt.InlineData(values(ends))).mark_rule(color=QUIET, strokeDash=[6, 4])
         y = alt.Y("even", type="quantitative")
-        layers.append(even.encode(x=time_axis("valid_from", whole), x2="seen_to", y=y))
+        layers.append(even.encode(x=time_axis("valid_from"), x2="seen_to", y=y))
     return alt.layer(*layers)
-
-
-def _around(ratios: pl.Series) -> alt.Scale:
-    """A scale with air around the *ratios*, also if they are all the same; a logarithmic one if they lie far apart."""
-    low, high = float(ratios.min() or 0), float(ratios.max() or 0)  # type: ignore[arg-type]
-    if high > 10 * low > 0:
-        return alt.Scale(type="log", domain=[low / 1.2, high * 1.2], nice=False)
-    air = max((high - low) * 0.08, high * 0.01)
-    return alt.Scale(domain=[max(low - air, 0), high + air], nice=True, zero=False)
-
-
-def _times(ratio: pl.Expr, decimals: int = 2) -> pl.Expr:
-    """A ratio as text: `0.91×`, `405,189×`."""
-
-    def written(value: float) -> str:
-        return f"{value:,.0f}×" if value >= 100 else f"{value:.{decimals}f}×"
-
-    return ratio.map_elements(written, pl.String)
-
-
-def _counted(number: int, what: str) -> str:
-    return f"{number:,} {what}" if number == 1 else f"{number:,} {what}s"
 
 
 def step_ratios(frame: pl.DataFrame) -> Chart:
@@ -193,7 +180,7 @@ def step_ratios(frame: pl.DataFrame) -> Chart:
         panels[0] if len(panels) == 1 else alt.vconcat(*panels).resolve_scale(color="independent"),
         question,
         f"Compressed layers{', ' + at if at else ''}. Left of the middle what a step saves, right of it what it adds.",
-        f"Left out for want of a size: {_counted(unknown, 'step')}." if unknown else "",
+        f"Left out for want of a size: {counted(unknown, 'step')}." if unknown else "",
     )
 
 
@@ -226,7 +213,7 @@ def _difference_bars(frame: pl.DataFrame, name: str) -> alt.LayerChart:
     rows = frame.join(ordered.select("row", "manifest_digest", "total_delta"), on="manifest_digest")
     pieces = _pieces(rows)
     unit, divisor = unit_of(pieces.with_columns(pl.col("delta_bytes").abs()), "delta_bytes")
-    platform = pl.col("series").map_elements(lambda text: plain(text, 60), pl.String).fill_null("unknown")
+    platform = name_of("series")
     bars = pieces.select(
         "row",
         platform.alias("name"),
@@ -248,7 +235,7 @@ def _difference_bars(frame: pl.DataFrame, name: str) -> alt.LayerChart:
         "row",
         platform.alias("name"),
         pl.format(
-            "{} · {}", difference_text("total_delta"), _times(pl.col("total_bytes") / pl.col("against_total_bytes"))
+            "{} · {}", difference_text("total_delta"), times_text(pl.col("total_bytes") / pl.col("against_total_bytes"))
         )
         .fill_null("size unknown")
         .alias("label"),
@@ -273,10 +260,15 @@ def _stacked(bars: pl.DataFrame, ends: pl.DataFrame, name: str, unit: str) -> al
     shown |= {"layer_digest": "layer digest", "against_layer_digest": "compared with layer"}
     base = folded(alt.Chart(alt.InlineData(values(bars)), width=_BAR_WIDTH, height=height), shown)
     bar = base.mark_bar().encode(
-        x=alt.X("from_delta", type="quantitative", title=f"difference ({unit} compressed)"),
+        x=alt.X(
+            "from_delta",
+            type="quantitative",
+            title=f"difference ({unit} compressed)",
+            axis=alt.Axis(tickCount=6),  # of more, labels that touch are left out, and among them zero
+        ),
         x2="to_delta",
         y=labels("name", "left"),
-        color=alt.Color("group", type="nominal", title="step, largest first", scale=scale),
+        color=alt.Color("group", type="nominal", scale=scale, legend=legend(*found, title="step, largest first")),
         opacity=alt.when(chosen).then(alt.value(1)).otherwise(alt.value(0.12)),
         tooltip=tooltips(**shown),
     )

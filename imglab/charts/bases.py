@@ -9,8 +9,8 @@ from imglab.charts.frames import (
     checked,
     drawable,
     exact_size_text,
+    name_of,
     only,
-    plain,
     plain_column,
     short_repository,
     subject,
@@ -27,6 +27,7 @@ from imglab.charts.theme import (
     Chart,
     categories,
     folded,
+    legend,
     nothing,
     titled,
     tooltips,
@@ -40,12 +41,11 @@ from imglab.charts.timeline import (
     row_axis,
     spans,
     tags_of,
-    time_axis,
     time_zoom,
+    with_unseen,
 )
 
 NO_BASE, OTHER_BASES, ADDED = "no base known", "other bases", "added to it"
-_STATES = ("the newest", "out of date")
 _ROW_HEIGHT = 20
 
 
@@ -67,11 +67,11 @@ def bases(frame: pl.DataFrame) -> Chart:
     if frame.is_empty():
         return nothing("What is it built on?", "bases")
     rows, total = largest_rows(frame, pl.len())
-    named = _with_base(drawable(rows, "bases"))
+    named = with_base(drawable(rows, "bases"))
     drawn = spans(named.sort("row", "valid_from", maintain_order=True)).select(
         "row",
         "tag_name",
-        "base",
+        "part_name",
         "valid_from",
         "seen_to",
         "drawn_to",
@@ -84,15 +84,15 @@ def bases(frame: pl.DataFrame) -> Chart:
         plain_column("base_manifest_digest", 144, "unknown"),
         "manifest_digest",
     )
-    groups, colours = _colours(named)
-    chosen = alt.selection_point(name="chosen_base", fields=["base"], bind="legend")
+    groups, colours = base_colours(named)
+    chosen = alt.selection_point(name="chosen_base", fields=["part_name"], bind="legend")
     base = alt.Chart(alt.InlineData(values(drawn)), width=WIDTH, height=alt.Step(_ROW_HEIGHT if total > 1 else 48))
     base = folded(base, drawn.columns).encode(
         y=row_axis("tag_name", 0.2),
-        color=alt.Color("base", type="nominal", title="base", scale=alt.Scale(domain=groups, range=colours)),
+        color=base_colour(groups, colours, "base"),
         tooltip=tooltips(
             tag_name="tag",
-            base="base",
+            part_name="base",
             names="names then",
             known_by="known by",
             brings="brings",
@@ -106,14 +106,14 @@ def bases(frame: pl.DataFrame) -> Chart:
     seen = seen.mark_rect(stroke="#ffffff", strokeWidth=0.5, strokeOpacity=0.5)
     unseen = block(
         base, "seen_to", "drawn_to", alt.when(chosen).then(alt.value(UNSEEN_OPACITY)).otherwise(alt.value(0.05))
-    ).transform_filter("datum.is_unseen")
+    )
     images = frame["manifest_digest"].n_unique()
     known = frame.filter(pl.col("evidence").is_not_null())["manifest_digest"].n_unique()
     return titled(
-        alt.layer(seen.properties(name="bases").add_params(time_zoom(), chosen), unseen),
-        f"What is {subject(frame)} built on?{_platform(frame)}"
+        alt.layer(*with_unseen(seen.properties(name="bases").add_params(time_zoom(), chosen), unseen, drawn)),
+        f"What is {subject(frame)} built on?{platform_note(frame)}"
         if frame["tag"].n_unique() == 1
-        else f"What are {tags_of(frame)} built on?{_platform(frame)}",
+        else f"What are {tags_of(frame)} built on?{platform_note(frame)}",
         f"The nearest base that is known, of {known:,} of {images:,} images. " + covered(frame),
         few_of(rows, total, "with most images"),
         UNSEEN_NOTE if drawn["is_unseen"].any() else "",
@@ -138,9 +138,9 @@ def base_share(frame: pl.DataFrame) -> Chart:
         return nothing("How much of it is its base?", "base_share")
     unit, divisor = unit_of(frame, "stack_to_bytes")
     is_whole = pl.col("base_share").is_null()
-    named = _with_base(drawable(frame, "base_share"), pl.when(is_whole).then(pl.lit(NO_BASE)).otherwise(pl.lit(ADDED)))
+    named = with_base(drawable(frame, "base_share"), pl.when(is_whole).then(pl.lit(NO_BASE)).otherwise(pl.lit(ADDED)))
     drawn = spans(named).select(
-        "base",
+        "part_name",
         "valid_from",
         "seen_to",
         "drawn_to",
@@ -154,15 +154,15 @@ def base_share(frame: pl.DataFrame) -> Chart:
         plain_column("base_manifest_digest", 144, "none"),
         "manifest_digest",
     )
-    groups, colours = _colours(named)
-    chosen = alt.selection_point(name="chosen_part", fields=["base"], bind="legend")
+    groups, colours = base_colours(named)
+    chosen = alt.selection_point(name="chosen_part", fields=["part_name"], bind="legend")
     base = alt.Chart(alt.InlineData(values(drawn)), width=WIDTH, height=320)
     base = folded(base, drawn.columns).encode(
         y=alt.Y("stack_to", type="quantitative", title=f"compressed layers ({unit})"),
         y2="stack_from",
-        color=alt.Color("base", type="nominal", title="part", scale=alt.Scale(domain=groups, range=colours)),
+        color=base_colour(groups, colours, "part"),
         tooltip=tooltips(
-            base="part",
+            part_name="part",
             brings="brings",
             share="share",
             all_bases="all bases together",
@@ -174,199 +174,56 @@ def base_share(frame: pl.DataFrame) -> Chart:
     seen = block(base, "valid_from", "seen_to", alt.when(chosen).then(alt.value(1)).otherwise(alt.value(0.12)))
     unseen = block(
         base, "seen_to", "drawn_to", alt.when(chosen).then(alt.value(UNSEEN_OPACITY)).otherwise(alt.value(0.05))
-    ).transform_filter("datum.is_unseen")
+    )
     newest = frame.filter(pl.col("level") == 0, pl.col("base_share").is_not_null()).sort("valid_from").tail(1)
     last = newest.select(_share_text("base_share"), when_text("valid_from").alias("then")).rows()
     return titled(
-        alt.layer(seen.properties(name="base_share").add_params(time_zoom(), chosen), unseen),
-        f"How much of {subject(frame)} is its base?{_platform(frame)}",
+        alt.layer(*with_unseen(seen.properties(name="base_share").add_params(time_zoom(), chosen), unseen, drawn)),
+        f"How much of {subject(frame)} is its base?{platform_note(frame)}",
         f"Last known, {last[0][1][:10]}: {last[0][0]}. " + covered(frame) if last else covered(frame),
         UNSEEN_NOTE if drawn["is_unseen"].any() else "",
     )
 
 
-def base_lag(frame: pl.DataFrame) -> Chart:
-    """
-    How long a tag lagged behind its base: a stem for each move that it followed, below them when it was out of date.
-
-    Needs: repository, tag, platform, valid_from, valid_to, last_observed_at, manifest_digest, base_repository,
-    base_tag, base_manifest_digest, base_moved_at, lag_days, outdated_from, outdated_days.
-    """
-    frame = checked(
-        frame,
-        "base_lag",
-        "repository tag platform valid_from valid_to last_observed_at manifest_digest base_repository base_tag"
-        " base_manifest_digest base_moved_at lag_days outdated_from outdated_days",
-    )
-    known = frame.drop_nulls("base_manifest_digest")
-    if known.is_empty():
-        why = "no base is known" if frame.height else "no rows"
-        return nothing(f"How long did {subject(frame)} lag behind its base?", "base_lag", why)
-    named = _with_base(drawable(known, "base_lag")).with_columns(
-        _days_text("lag_days").alias("lag_text"),
-        _days_text("outdated_days").alias("outdated_text"),
-        when_text("base_moved_at").alias("moved"),
-        when_text("valid_from").alias("followed"),
-    )
-    whole = _whole(spans(named))
-    panels: list[Chart] = [_band(named, whole)]
-    if named["lag_days"].drop_nulls().len():
-        panels.insert(0, _lags(named, whole))
-    return titled(
-        alt.vconcat(*panels).resolve_scale(color="independent"),
-        f"How long did {subject(frame)} lag behind its base?{_platform(frame)}",
-        _lag_summary(known),
-        "Days from a move of the base to the move of the tag that followed it, as far as both were seen.",
-    )
-
-
-def _lags(frame: pl.DataFrame, whole: tuple[int, int]) -> alt.LayerChart | alt.FacetChart:
-    """A lollipop for each move of the base that was followed, as high as it took days."""
-    lagged = frame.drop_nulls("lag_days")
-    most = max(lagged["lag_days"].to_list()) or 1
-    drawn = lagged.with_columns(pl.lit(0).alias("none")).select(
-        "valid_from",
-        "none",
-        "base",
-        "lag_days",
-        "lag_text",
-        "moved",
-        "followed",
-        "base_manifest_digest",
-        "manifest_digest",
-    )
-    groups, colours = _colours(lagged)
-    base = alt.Chart(alt.InlineData(values(drawn)), width=WIDTH, height=220)
-    base = folded(base, drawn.columns).encode(
-        x=time_axis("valid_from", whole),
-        y=alt.Y(
-            "lag_days", type="quantitative", title="lag (days)", scale=alt.Scale(domain=[0, most * 1.04], nice=False)
-        ),
-        color=alt.Color("base", type="nominal", title="base", scale=alt.Scale(domain=groups, range=colours)),
-        tooltip=tooltips(
-            base="base",
-            moved="base moved",
-            followed="followed",
-            lag_text="lag",
-            base_manifest_digest="base digest",
-            manifest_digest="image digest",
-        ),
-    )
-    # Without an x2 the page's interpreter of expressions makes one instant of the axis (Vega-Lite 6.4).
-    stem = base.mark_rule(strokeWidth=2).encode(x2="valid_from", y2="none")
-    point = base.mark_point(filled=True, size=45, opacity=1)
-    return alt.layer(stem.properties(name="base_lag"), point)
-
-
-def _band(frame: pl.DataFrame, whole: tuple[int, int]) -> alt.Chart:
-    """One band through time, as far as it was seen: since when the base was the newest, since when out of date."""
-    stays = spans(frame).with_columns(
-        pl.min_horizontal("outdated_from", "seen_to").fill_null(pl.col("seen_to")).alias("fresh_to")
-    )
-    fresh = stays.with_columns(pl.col("fresh_to").alias("to"), pl.lit(_STATES[0]).alias("state"))
-    late = stays.with_columns(
-        pl.col("fresh_to").alias("valid_from"), pl.col("seen_to").alias("to"), pl.lit(_STATES[1]).alias("state")
-    )
-    drawn = pl.concat([fresh, late]).filter(pl.col("valid_from") < pl.col("to")).sort("valid_from")
-    shown = ["state", "base", "valid_from", "to", "when", "outdated_text", "base_manifest_digest", "manifest_digest"]
-    base = alt.Chart(alt.InlineData(values(drawn.select(shown))), width=WIDTH, height=34, name="base_state")
-    band: alt.Chart = (
-        folded(base, shown)
-        .mark_rect()
-        .encode(
-            x=time_axis("valid_from", whole),
-            x2="to",
-            color=alt.Color(
-                "state",
-                type="nominal",
-                title="its base was then",
-                scale=alt.Scale(domain=list(_STATES), range=[OTHER, CATEGORIES[6]]),
-            ),
-            tooltip=tooltips(
-                base="base",
-                state="was then",
-                when="built on it",
-                outdated_text="out of date",
-                base_manifest_digest="base digest",
-                manifest_digest="first image on it",
-            ),
-        )
-    )
-    return band
-
-
-def _lag_summary(frame: pl.DataFrame) -> str:
-    """How many moves were followed, how soon, and for how much of the time the base was out of date."""
-    lags = frame["lag_days"].drop_nulls()
-    drawn = spans(frame)
-    looked = drawn.select(
-        (pl.col("seen_to") - pl.col("valid_from")).sum().dt.total_seconds().alias("in_all"),
-        (pl.col("seen_to") - pl.min_horizontal("outdated_from", "seen_to")).sum().dt.total_seconds().alias("outdated"),
-    )
-    total, outdated = (seconds / 86400 for seconds in looked.row(0))
-    median = float(lags.median() or 0)  # type: ignore[arg-type]
-    followed = (
-        f"{lags.len():,} moves of the base followed, half of them {f'within {_days(median)}' if median else 'at once'}."
-        if lags.len()
-        else "No move of the base is known to have been followed."
-    )
-    first, last = drawn.select(
-        when_text("valid_from").min().str.slice(0, 10), when_text("seen_to").max().str.slice(0, 10)
-    ).row(0)
-    return f"{followed} Out of date for {_days(outdated)} of {_days(total)}, {first} to {last}."
-
-
-def _whole(drawn: pl.DataFrame) -> tuple[int, int]:
-    """The first and last instant that was seen, in milliseconds since 1970."""
-    first, last = (
-        drawn.select(pl.col("valid_from").min(), pl.col("seen_to").max()).select(pl.all().dt.epoch("ms")).row(0)
-    )
-    return first, last
-
-
-def _with_base(frame: pl.DataFrame, missing: pl.Expr | None = None) -> pl.DataFrame:
-    """*frame* with `base`: what a base is called, of many the nine that occur most, or what is *missing*."""
+def with_base(frame: pl.DataFrame, missing: pl.Expr | None = None) -> pl.DataFrame:
+    """*frame* with `part_name`: what a base is called, of many the nine that occur most, or what is *missing*."""
     short = pl.col("base_repository").map_elements(short_repository, pl.String)
     tagged = pl.when(pl.col("base_tag").is_not_null()).then(pl.format("{}:{}", short, "base_tag"))
     stated = pl.col("base_name") if "base_name" in frame.columns else pl.lit(None, pl.String)
     digest = pl.col("base_manifest_digest").str.slice(0, 19)
-    name = pl.coalesce(stated, tagged, digest).map_elements(lambda text: plain(text, 60), pl.String)
-    named = frame.with_columns(name.alias("base"))
-    counts = named.drop_nulls("base").group_by("base").len().sort("len", "base", descending=[True, False])
-    many = counts["base"].to_list()[len(CATEGORIES) :]
+    name = name_of(pl.coalesce(stated, tagged, digest), missing=None)
+    named = frame.with_columns(name.alias("part_name"))
+    counts = (
+        named.drop_nulls("part_name").group_by("part_name").len().sort("len", "part_name", descending=[True, False])
+    )
+    many = counts["part_name"].to_list()[len(CATEGORIES) :]
     return named.with_columns(
-        pl.when(pl.col("base").is_in(many))
+        pl.when(pl.col("part_name").is_in(many))
         .then(pl.lit(OTHER_BASES))
-        .otherwise(pl.coalesce("base", missing if missing is not None else pl.lit(NO_BASE)))
-        .alias("base")
+        .otherwise(pl.coalesce("part_name", missing if missing is not None else pl.lit(NO_BASE)))
+        .alias("part_name")
     )
 
 
-def _colours(frame: pl.DataFrame) -> tuple[list[str], list[str]]:
+def base_colours(frame: pl.DataFrame) -> tuple[list[str], list[str]]:
     """The bases, most frequent first, then what is none of them; and a colour for each."""
-    counts = frame.group_by("base").len().sort("len", "base", descending=[True, False])
-    found = counts["base"].to_list()
+    counts = frame.group_by("part_name").len().sort("len", "part_name", descending=[True, False])
+    found = counts["part_name"].to_list()
     none = [(OTHER_BASES, OTHER), (ADDED, OTHER), (NO_BASE, UNKNOWN)]
     greys = [(name, grey) for name, grey in none if name in found]
     named = [name for name in found if name not in dict(none)]
     return [*named, *(name for name, _ in greys)], [*categories(len(named)), *(grey for _, grey in greys)]
 
 
-def _platform(frame: pl.DataFrame) -> str:
+def base_colour(groups: list[str], colours: list[str], title: str) -> alt.Color:
+    scale = alt.Scale(domain=groups, range=colours)
+    return alt.Color("part_name", type="nominal", scale=scale, legend=legend(*groups, title=title, orient="top"))
+
+
+def platform_note(frame: pl.DataFrame) -> str:
     platform = only(frame, "platform")
     return f" ({platform})" if platform else ""
 
 
 def _share_text(name: str) -> pl.Expr:
     return pl.format("{} %", (pl.col(name) * 100).round(1)).fill_null("unknown")
-
-
-def _days(days: float) -> str:
-    """Days, or hours where they are few: `12 days`, `2.5 days`, `15.2 hours`, `0 hours`."""
-    if days < 1:
-        return f"{days * 24:.1f} hours" if days else "0 hours"
-    return f"{days:,.0f} days" if days >= 10 else f"{days:.1f} days"
-
-
-def _days_text(name: str) -> pl.Expr:
-    return pl.col(name).map_elements(_days, pl.String).fill_null("unknown")

@@ -8,7 +8,9 @@ import polars as pl
 from imglab.charts.frames import (
     apart,
     checked,
+    counted,
     drawable,
+    name_of,
     plain,
     plain_column,
     short_repository,
@@ -24,6 +26,7 @@ from imglab.charts.theme import (
     UNSEEN_OPACITY,
     WIDTH,
     Chart,
+    folded,
     labels,
     nothing,
     titled,
@@ -41,10 +44,11 @@ from imglab.charts.timeline import (
     tags_of,
     time_axis,
     time_zoom,
+    with_unseen,
 )
 
 _ROW_HEIGHT = 22
-_ALIAS_WIDTH = 420  # the names stand beside
+_WIDTH, _ALIAS_WIDTH = 560, 360  # the figures, or names, stand beside
 _TOLD_BY = {
     "definition": "Told by documents that define the tags.",
     "document": "Told by lists of architectures in READMEs.",
@@ -74,17 +78,17 @@ def architecture_support(frame: pl.DataFrame) -> Chart:
     )
     fields = ("row", "name", "label", "valid_from", "seen_to", "drawn_to", "is_unseen", "colour", "tags", "when")
     base = alt.Chart(
-        alt.InlineData(values(drawn.select(fields))), width=WIDTH, height=_ROW_HEIGHT * drawn["row"].n_unique()
+        alt.InlineData(values(drawn.select(fields))), width=_WIDTH, height=_ROW_HEIGHT * drawn["row"].n_unique()
     )
-    marks = base.encode(
+    marks = folded(base, fields).encode(
         y=labels("name", "left"),
         color=alt.Color("colour", type="nominal", scale=None, legend=None),
         tooltip=tooltips(name="platform", when="when", tags="tags in that time"),
     )
     seen = block(marks, "valid_from", "seen_to", alt.value(1)).properties(name="architecture_support")
-    unseen = block(marks, "seen_to", "drawn_to", alt.value(UNSEEN_OPACITY)).transform_filter("datum.is_unseen")
+    unseen = block(marks, "seen_to", "drawn_to", alt.value(UNSEEN_OPACITY))
     return titled(
-        _beside(alt.layer(seen.add_params(time_zoom()), unseen), base, "valid_from"),
+        _beside(alt.layer(*with_unseen(seen.add_params(time_zoom()), unseen, drawn)), base, "valid_from"),
         f"Which platforms did {subject(frame)} support, and when?",
         " ".join([covered(frame), *(_TOLD_BY.get(basis, "") for basis in frame["basis"].unique().sort())]),
         "Beside each platform: how many of the tags have it." if rows["label"].str.contains(" of ").any() else "",
@@ -140,8 +144,9 @@ def tag_sources(frame: pl.DataFrame) -> Chart:
     is_single = main.select("repository", "tag").n_unique() == 1
     rows, total = largest_rows(main.with_columns(_place(main).alias("tag")) if is_single else main, pl.len())
     drawn = _commits(drawable(rows, "tag_sources"))
+    base = alt.Chart(alt.InlineData(values(drawn)), width=WIDTH, height=alt.Step(20 if total > 1 else 48))
     chart = (
-        alt.Chart(alt.InlineData(values(drawn)), width=WIDTH, height=alt.Step(20 if total > 1 else 48))
+        folded(base, drawn.columns)
         .mark_rect()
         .encode(
             x=time_axis("valid_from"),
@@ -249,7 +254,7 @@ def aliases(frame: pl.DataFrame) -> Chart:
 
 def _joining(base: alt.Chart) -> alt.LayerChart | alt.FacetChart:
     """A band for each tag from when it went with the first of its group, and a mark where that began."""
-    marks = base.encode(
+    marks = folded(base, ["tag_name"]).encode(
         x=time_axis("since"),
         y=labels("name", "left"),
         tooltip=tooltips(
@@ -275,21 +280,22 @@ def _groups(frame: pl.DataFrame) -> pl.DataFrame:
     others = pl.col("tag").filter(pl.col("tag") != pl.col("alias_of")).str.join(", ")
     groups = frame.group_by("repository", "alias_of", maintain_order=True).agg(pl.format("= {}", others).alias("label"))
     named = groups.with_row_index("row").with_columns(
-        shown.map_elements(lambda text: plain(text, 40), pl.String).alias("name"),
-        pl.col("label").map_elements(lambda text: plain(text, 70), pl.String),
+        name_of(shown).alias("name"),
+        pl.col("label").map_elements(lambda text: plain(text, 48), pl.String),  # each is in a tooltip
     )
     return frame.join(named.with_columns(apart("name"), apart("label")), on=["repository", "alias_of"])
 
 
 def _members(frame: pl.DataFrame) -> pl.DataFrame:
     """*frame* with a row for each tag: beside it stand the moves that it made with the first."""
+    moves = pl.col("move_count").map_elements(lambda count: counted(count, "move"), pl.String)
     return (
         frame.with_row_index("row")
         .with_columns(
-            plain_column("tag", 60, "unknown").alias("name"),
+            name_of("tag").alias("name"),
             pl.when(pl.col("tag") == pl.col("alias_of"))
-            .then(pl.format("{} moves", "move_count"))
-            .otherwise(pl.format("{} moves together", "move_count"))
+            .then(moves)
+            .otherwise(moves + pl.lit(" together"))
             .alias("label"),
         )
         .with_columns(apart("name"), apart("label"))
@@ -305,7 +311,7 @@ def _joins(frame: pl.DataFrame) -> pl.DataFrame:
         pl.min_horizontal("together_from", "at").alias("since"),
         pl.max_horizontal("together_from", "last_observed_at").alias("seen_to"),
         pl.when("is_always").then(pl.lit(MAIN)).otherwise(pl.lit(REFERENCE)).alias("colour"),
-        plain_column("tag", 60, "unknown").alias("tag_name"),
+        name_of("tag").alias("tag_name"),
         when_text("together_from").alias("since_text"),
         pl.when("is_always").then(pl.lit("yes")).otherwise(pl.lit("no, they were apart before")).alias("always"),
         pl.col("move_count").cast(pl.String).alias("moves"),

@@ -10,8 +10,10 @@ import polars as pl
 from imglab.charts.frames import (
     apart,
     checked,
+    counted,
     drawable,
     exact_size_text,
+    name_of,
     plain_column,
     short_repository,
     subject,
@@ -19,7 +21,7 @@ from imglab.charts.frames import (
     values,
     when_text,
 )
-from imglab.charts.theme import REFERENCE, WIDTH, Chart, around, categories, folded, nothing, titled, tooltips
+from imglab.charts.theme import REFERENCE, WIDTH, Chart, around, categories, folded, legend, nothing, titled, tooltips
 from imglab.charts.timeline import covered, time_axis, time_zoom
 
 MOST_LINES = 9
@@ -46,7 +48,7 @@ def size_changes(frame: pl.DataFrame) -> Chart:
         return nothing(question, "size_changes")
     lines, total = _lines(frame)
     drawn = _points(drawable(lines, "size_changes"))
-    names = drawn["line"].unique(maintain_order=True).to_list()
+    names = drawn["line_name"].unique(maintain_order=True).to_list()
     is_windows = pl.col("platform").str.starts_with("windows").fill_null(False)
     parts = [("size_changes", drawn.filter(~is_windows)), ("size_changes_windows", drawn.filter(is_windows))]
     panels = [_panel(part, name, names, _ends(lines)) for name, part in parts if part.height]
@@ -55,15 +57,11 @@ def size_changes(frame: pl.DataFrame) -> Chart:
         panels[0] if len(panels) == 1 else alt.vconcat(*panels),
         f"Where did the size of {subject(frame)} jump or drift?",
         f"{covered(frame.with_columns(valid_to='valid_from', last_observed_at='valid_from'))}"
-        f" {_counted(frame.height, 'build')}, {_counted(jumps, 'jump')} (triangles)"
-        f" and {_counted(drifts, 'drift')} (diamonds).",
+        f" {counted(frame.height, 'build')}, {counted(jumps, 'jump')} (triangles)"
+        f" and {counted(drifts, 'drift')} (diamonds).",
         f"The {MOST_LINES} of {total:,} lines with most of them." if total > MOST_LINES else "",
         "Lines go on where nobody looked for a while; dots are builds that were seen." if _has_gap(lines) else "",
     )
-
-
-def _counted(count: int, what: str) -> str:
-    return f"1 {what}" if count == 1 else f"{count:,} {what}s"
 
 
 def _panel(rows: pl.DataFrame, name: str, names: list[str], ends: pl.DataFrame) -> alt.LayerChart | alt.FacetChart:
@@ -73,15 +71,13 @@ def _panel(rows: pl.DataFrame, name: str, names: list[str], ends: pl.DataFrame) 
     marked = drawn.filter(pl.col("change").is_not_null())
     x = time_axis("valid_from")
     y = alt.Y("size", type="quantitative", title=f"compressed ({unit})", scale=around(drawn["size"]))
-    shown = {"line": "of", "when": "since", "size_exact": "size", "step": "against the build before"}
+    shown = {"line_name": "of", "when": "since", "size_exact": "size", "step": "against the build before"}
     shown |= {"usual": "usual", "manifest_digest": "image digest"}
-    is_long = max(map(len, names)) > 44
-    legend = alt.Legend(title=None, orient="bottom", columns=1 if is_long else 2, labelLimit=600)
     colour = alt.Color(
-        "line",
+        "line_name",
         type="nominal",
         scale=alt.Scale(domain=names, range=categories(len(names))),
-        legend=legend if len(names) > 1 else None,
+        legend=legend(*names, title=None) if len(names) > 1 else None,
     )
     height = 300 if name == "size_changes" else 180
     base = folded(alt.Chart(alt.InlineData(values(drawn)), width=WIDTH, height=height), drawn.columns)
@@ -96,9 +92,10 @@ def _panel(rows: pl.DataFrame, name: str, names: list[str], ends: pl.DataFrame) 
         shape=alt.Shape("sign", type="nominal", scale=None, legend=None),
         tooltip=tooltips(**{"change": "out of the ordinary", **shown, "drift": "in 20 builds"}),
     )
-    # The axis takes its ends from data: browsers draw nothing where a scale that dragging moves has a domain of times.
+    # The axis takes its ends from data, since they are the same for both panels.
     room = alt.Chart(alt.InlineData(values(ends))).mark_point(opacity=0).encode(x=x)
-    return alt.layer(line.properties(name=name).add_params(time_zoom(f"time_{name}")), point, mark, room)
+    line = line.properties(name=name).add_params(time_zoom(f"time_{name}"))
+    return alt.layer(line, point, *([mark] if marked.height else []), room)
 
 
 def _ends(frame: pl.DataFrame) -> pl.DataFrame:
@@ -110,8 +107,8 @@ def _ends(frame: pl.DataFrame) -> pl.DataFrame:
 
 
 def _has_gap(frame: pl.DataFrame) -> bool:
-    gap = pl.col("valid_from").diff().over("line") > _LONG
-    return bool(frame.sort("line", "valid_from").select(gap.any()).item())
+    gap = pl.col("valid_from").diff().over("line_name") > _LONG
+    return bool(frame.sort("line_name", "valid_from").select(gap.any()).item())
 
 
 def _lines(frame: pl.DataFrame) -> tuple[pl.DataFrame, int]:
@@ -120,12 +117,12 @@ def _lines(frame: pl.DataFrame) -> tuple[pl.DataFrame, int]:
     several = frame["repository"].n_unique() > 1
     ranked = frame.group_by(key).agg(pl.col("change").count().alias("changes"), pl.len().alias("builds"))
     chosen = ranked.sort("changes", "builds", *key, descending=[True, True, False, False, False]).head(MOST_LINES)
-    tag = plain_column("tag", 60, "no tag")
+    tag = name_of("tag", "no tag")
     if several:
         tag = pl.format("{}:{}", pl.col("repository").map_elements(short_repository, pl.String), tag)
     series = plain_column("series", 30, "unknown platform")
     name = pl.format("{} {}", tag, series) if several or frame["tag"].n_unique() > 1 else series
-    known = chosen.select(*key, name.alias("line")).with_columns(apart("line"))
+    known = chosen.select(*key, name.alias("line_name")).with_columns(apart("line_name"))
     named = frame.join(known, on=key, how="inner", maintain_order="left", nulls_equal=True)
     return named, ranked.height
 
@@ -151,7 +148,7 @@ def _points(frame: pl.DataFrame) -> pl.DataFrame:
         .with_columns(pl.col("drift_bytes").abs().alias("size_told"))
         .with_columns(signed("drift_bytes"))
         .select(
-            "line",
+            "line_name",
             "platform",
             "valid_from",
             "compressed_bytes",

@@ -18,7 +18,7 @@ from imglab.charts.frames import (
     when_text,
 )
 from imglab.charts.theme import OTHER, WIDTH, Chart, categories, folded, labels, nothing, titled, tooltips
-from imglab.charts.timeline import time_axis, time_zoom
+from imglab.charts.timeline import roomy, time_axis, time_zoom
 
 _ROW_HEIGHT = 26
 _BAR_WIDTH = 400
@@ -123,7 +123,7 @@ def _sums(frame: pl.DataFrame, unit: str, divisor: int, colours: dict[str, str])
     most = max(drawn["whole" if len(colours) == 1 else "pulled"].to_list()) or 1
     base = alt.Chart(alt.InlineData(values(drawn)), width=WIDTH, height=260)
     base = folded(base, drawn.columns).encode(
-        x=time_axis("pulled_at", padding=8),
+        x=time_axis("pulled_at", roomy(drawn["pulled_at"])),
         y=alt.Y(
             "pulled",
             type="quantitative",

@@ -1,8 +1,6 @@
-"""Charts of whole registries: distributions, sharing, depth, media types, attestations."""
+"""Charts of whole registries: distributions, sharing, depth, attestations."""
 
 from __future__ import annotations
-
-from collections.abc import Sequence
 
 import altair as alt
 import polars as pl
@@ -12,17 +10,26 @@ from imglab.charts.frames import (
     checked,
     drawable,
     exact_size_text,
-    plain,
-    plain_column,
     short_repository,
     size_text,
+    times_text,
     unit_of,
     values,
 )
-from imglab.charts.theme import MAIN, OTHER, REFERENCE, WIDTH, Chart, categories, labels, nothing, titled, tooltips
+from imglab.charts.theme import (
+    MAIN,
+    OTHER,
+    REFERENCE,
+    WIDTH,
+    Chart,
+    folded,
+    labels,
+    nothing,
+    titled,
+    tooltips,
+)
 
 MOST_REPOSITORIES = 20
-MOST_TYPES = 8
 _BAR_WIDTH = 420
 _ROW_HEIGHT = 24
 _UNITS = ("B", "kB", "MB", "GB", "TB")
@@ -115,12 +122,12 @@ def sharing(frame: pl.DataFrame) -> Chart:
     if known.is_empty():
         return nothing(question, "sharing", "of no image the layers are known" if frame.height else "no rows")
     single = known.filter(pl.col("repository").is_not_null())
-    chosen = known.filter(pl.col("repository").is_null() & (single.height > 1)).vstack(single.head(MOST_REPOSITORIES))
+    chosen = known.filter(pl.col("repository").is_null() & (single.height != 1)).vstack(single.head(MOST_REPOSITORIES))
     name = pl.col("repository").map_elements(short_repository, pl.String).fill_null("all together")
-    ratio = pl.col("sharing_ratio").round(2).cast(pl.String)
+    sizes = pl.format("{} instead of {}", size_text("unique_bytes"), size_text("image_bytes"))
     drawn = chosen.with_columns(
         name.alias("name"),
-        pl.format("{} instead of {} · {}×", size_text("unique_bytes"), size_text("image_bytes"), ratio).alias("label"),
+        pl.format("{} · {}", sizes, times_text("sharing_ratio")).fill_null(sizes).alias("label"),
         pl.col("image_bytes").alias("whole_bytes"),
         pl.col("unique_bytes").alias("part_bytes"),
         exact_size_text("image_bytes").alias("whole_text"),
@@ -153,9 +160,12 @@ def attestation_overhead(frame: pl.DataFrame) -> Chart:
     question = "What do attestations weigh?"
     attested = frame.filter(pl.col("attestation_count") > 0)
     if attested.is_empty():
-        why = f"none of {frame.height:,} repositories has attestations" if frame.height else "no rows"
+        many = f"none of {frame.height:,} repositories has attestations"
+        why = "no rows" if frame.is_empty() else "it has none" if frame.height == 1 else many
         return nothing(question, "attestation_overhead", why)
-    share = pl.format(" · {} % of the images", (pl.col("attestation_share") * 100).round(2)).fill_null("")
+    percent = pl.col("attestation_share") * 100
+    words = pl.when(percent < 0.01).then(pl.lit("under 0.01")).otherwise(percent.round(2).cast(pl.String))
+    share = pl.format(" · {} % of the images", words).fill_null("")
     drawn = attested.head(MOST_REPOSITORIES).with_columns(
         pl.col("repository").map_elements(short_repository, pl.String).alias("name"),
         pl.concat_str(size_text("attestation_bytes"), share).alias("label"),
@@ -187,7 +197,7 @@ def _nested(frame: pl.DataFrame, name: str, shown: dict[str, str]) -> alt.LayerC
     )
     rows = values(drawn.select("row", "whole", "part", "label", *shown))
     most = max(row["whole"] for row in rows) or 1
-    base = alt.Chart(alt.InlineData(rows), width=_BAR_WIDTH, height=_ROW_HEIGHT * len(rows))
+    base = folded(alt.Chart(alt.InlineData(rows), width=_BAR_WIDTH, height=_ROW_HEIGHT * len(rows)), shown)
     scale = alt.Scale(domain=[0, most])
 
     def bar(field: str, colour: str) -> alt.Chart:
@@ -244,83 +254,3 @@ def bytes_by_depth(frame: pl.DataFrame) -> Chart:
         f"{lowest} of the bytes are in lowest layers; the deepest image has {deepest:,} layers below its highest.",
         "Grey: of each image for itself. Blue: every layer once.",
     )
-
-
-def media_types(frame: pl.DataFrame) -> Chart:
-    """
-    Which media types were new in each period: bars of shares, a panel for indexes, images and layers each.
-
-    Needs: period_start, kind, media_type, document_count, compressed_bytes. The eight commonest types have colours of
-    their own.
-    """
-    frame = checked(frame, "media_types", "period_start kind media_type document_count compressed_bytes")
-    question = "Which media types come with new images?"
-    if frame.is_empty():
-        return nothing(question, "media_types")
-    drawn = drawable(_typed(frame), "media_types")
-    order = drawn.unique(["order", "type"]).sort("order")["type"].to_list()
-    kinds = [kind for kind in ("index", "image", "layer") if kind in drawn["kind"]]
-    panels = [_shares(drawn.filter(pl.col("kind") == kind), kind, order) for kind in kinds]
-    return titled(
-        alt.vconcat(*panels, spacing=24),
-        question,
-        "By when they were first seen under a tag.",
-        "Of grey ones no source told the type." if "not told" in order else "",
-    )
-
-
-def _typed(frame: pl.DataFrame) -> pl.DataFrame:
-    """*frame* with `type`, its media type or `other types`, and `order`, the commonest first."""
-    ranks = (
-        frame.filter(pl.col("media_type").is_not_null())
-        .group_by("media_type")
-        .agg(pl.col("document_count").sum())
-        .sort("document_count", "media_type", descending=[True, False])
-        .with_row_index("order")
-        .with_columns(pl.col("order").cast(pl.Int64))
-    )
-    joined = frame.join(ranks.drop("document_count"), on="media_type", how="left", maintain_order="left")
-    is_other = pl.col("order") >= MOST_TYPES
-    named = joined.with_columns(
-        pl.when(is_other)
-        .then(pl.lit("other types"))
-        .otherwise(plain_column("media_type", 60, "not told").str.strip_prefix("application/"))
-        .alias("type"),
-        pl.when(is_other).then(MOST_TYPES).otherwise(pl.col("order").fill_null(MOST_TYPES + 1)).alias("order"),
-    )
-    summed = named.group_by("period_start", "kind", "type", "order").agg(pl.col("document_count").sum())
-    return summed.sort("kind", "period_start", "order")
-
-
-def _shares(frame: pl.DataFrame, kind: str, order: Sequence[str]) -> alt.Chart:
-    """The panel of one kind: a bar for each period, parted by type."""
-    total = pl.col("document_count").sum().over("period_start")
-    drawn = frame.select(
-        pl.col("period_start").dt.strftime("%Y-%m-%d").alias("period"),
-        "type",
-        "order",
-        (pl.col("document_count") / total).alias("share"),
-        pl.format("{} of {}", "document_count", total).alias("count_text"),
-    )
-    grey = {"other types": OTHER, "not told": "#767676"}
-    colours = [grey.get(name, colour) for name, colour in zip(order, categories(len(order)), strict=True)]
-    base = alt.Chart(alt.InlineData(values(drawn)), name=f"media_types_{kind}", width=WIDTH, height=130)
-    chart: alt.Chart = base.mark_bar().encode(
-        x=alt.X("period", type="ordinal", title=None, axis=alt.Axis(labelAngle=0, labelOverlap=True)),
-        y=alt.Y(
-            "share",
-            type="quantitative",
-            title=f"of new {plain({'index': 'indexes'}.get(kind, kind + 's'))}",
-            axis=alt.Axis(format="%", tickCount=4),
-            scale=alt.Scale(domain=[0, 1]),
-        ),
-        order=alt.Order("order", type="quantitative"),
-        color=alt.Color(
-            "type",
-            type="nominal",
-            scale=alt.Scale(domain=list(order), range=colours),
-            legend=alt.Legend(title=None, orient="bottom", columns=2, labelLimit=300),
-        ),
-        tooltip=tooltips(period="from", type="media type", count_text=f"new {kind}s"),
-    )
-    return chart

@@ -10,6 +10,8 @@ from imglab.charts.frames import (
     checked,
     drawable,
     exact_size_text,
+    in_title,
+    name_of,
     only,
     plain,
     short_repository,
@@ -24,6 +26,7 @@ _BAR_WIDTH = 420
 _ROW_HEIGHT = 24
 _KINDS = ("there already", "comes with it, shared", "comes with it, only here")
 MOST_BASES = 40
+_FEW_IMAGES = 2
 
 
 def fleet_cost(frame: pl.DataFrame) -> Chart:
@@ -48,7 +51,7 @@ def fleet_cost(frame: pl.DataFrame) -> Chart:
     known = pl.col("total_bytes").is_not_null()
     rows = frame.sort("position").with_row_index("row")
     rows = rows.with_columns(
-        pl.format("{}{}", repository, version).map_elements(lambda text: plain(text, 70), pl.String).alias("name"),
+        name_of(pl.format("{}{}", repository, version)).alias("name"),
         pl.when(known)
         .then(pl.format("+{} of {}", size_text("added_bytes"), size_text("total_bytes")))
         .otherwise(pl.lit("not known"))
@@ -137,10 +140,7 @@ def common_bases(frame: pl.DataFrame) -> Chart:
     rows = ordered.head(MOST_BASES).with_row_index("row")
     many = pl.col("image_count").map_elements(lambda count: f"{count:,} image{'s' * (count > 1)}", pl.String)
     rows = rows.with_columns(
-        pl.coalesce(pl.format("{}:{}", repository, "base_tag"), digest)
-        .map_elements(lambda text: plain(text, 70), pl.String)
-        .fill_null("unknown")
-        .alias("name"),
+        name_of(pl.coalesce(pl.format("{}:{}", repository, "base_tag"), digest)).alias("name"),
         pl.when(pl.col("saved_bytes").is_null())
         .then(pl.format("size unknown · {}", many))
         .otherwise(pl.format("{} saved · {} · {}", size_text("saved_bytes"), many, size_text("base_bytes")))
@@ -167,10 +167,21 @@ def common_bases(frame: pl.DataFrame) -> Chart:
     images = dict.fromkeys(image for text in frame["image_references"].drop_nulls() for image in text.split(", "))
     return titled(
         alt.layer(bar.properties(name="common_bases"), figures).resolve_scale(y="independent"),
-        f"Which bases do {plain(_short_references(', '.join(images)), 70)} share?",
+        f"Which bases do {_few_images(list(images))} share?",
         "Compressed layers that come once and not image by image; what a base saves is part of what is saved above it.",
         f"The {MOST_BASES} bases that save most, of {frame.height:,}." if frame.height > MOST_BASES else "",
     )
+
+
+def _few_images(references: list[str]) -> str:
+    """What a title calls images: the names of one or two, the repositories of several, or how many there are."""
+    if len(references) <= _FEW_IMAGES:
+        return " and ".join(in_title(short_repository(reference), 40) for reference in references)
+    found = dict.fromkeys(reference.partition("@")[0].rpartition(":")[0] for reference in references)
+    names = [in_title(short_repository(repository), 24) for repository in found]
+    if len(names) > _FEW_IMAGES:
+        names = [", ".join(names[:_FEW_IMAGES]), f"{len(names) - _FEW_IMAGES} more"]
+    return f"{len(references)} images of {' and '.join(names)}"
 
 
 def _short_references(text: str) -> str:

@@ -9,6 +9,7 @@ from typing import Any
 import polars as pl
 
 MAX_ROWS = 5_000
+_NAME_LENGTH = 400  # a repository has up to 255 characters, a tag 128
 
 # Control, format and direction characters: a tag cannot hold them, but a step or a label can, and a title would obey.
 _UNPRINTABLE = re.compile("[\x00-\x1f\x7f-\x9f\u061c\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff]+")
@@ -120,6 +121,20 @@ def exact_size_text(name: str) -> pl.Expr:
     )
 
 
+def times_text(ratio: str | pl.Expr, decimals: int = 2) -> pl.Expr:
+    """A ratio as text: `0.91×`, `405,189×`."""
+
+    def written(value: float) -> str:
+        return f"{value:,.0f}×" if value >= 100 else f"{value:.{decimals}f}×"
+
+    return (pl.col(ratio) if isinstance(ratio, str) else ratio).map_elements(written, pl.String)
+
+
+def counted(number: int, what: str) -> str:
+    """`1 step`, `2,000 steps`."""
+    return f"{number:,} {what}" if number == 1 else f"{number:,} {what}s"
+
+
 def unit_of(frame: pl.DataFrame, name: str) -> tuple[str, int]:
     """The decimal unit in which the largest size of the column *name* is written, and its bytes."""
     most = frame[name].max()
@@ -135,13 +150,26 @@ def subject(frame: pl.DataFrame) -> str:
     repositories, tags = _distinct(frame, "repository"), _distinct(frame, "tag")
     if len(repositories) != 1:
         return f"{len(repositories)} repositories" if repositories else "these images"
-    name = short_repository(repositories[0])
-    return f"{name}:{plain(tags[0], 60)}" if len(tags) == 1 else name
+    name = in_title(short_repository(repositories[0]), 44)
+    return f"{name}:{in_title(tags[0], 32)}" if len(tags) == 1 else name
 
 
 def short_repository(repository: str) -> str:
     """*repository* as people say it: `python` for `docker.io/library/python`."""
-    return plain(repository.removeprefix("docker.io/").removeprefix("library/"), 80)
+    return plain(repository.removeprefix("docker.io/").removeprefix("library/"), _NAME_LENGTH)
+
+
+def name_of(name: str | pl.Expr, missing: str | None = "unknown") -> pl.Expr:
+    """Tags and repositories made plain, and left whole: what draws them shortens them (`theme.shortened`)."""
+    column = pl.col(name) if isinstance(name, str) else name
+    shown = column.map_elements(lambda text: plain(text, _NAME_LENGTH), pl.String)
+    return shown if missing is None else shown.fill_null(missing)
+
+
+def in_title(text: object, length: int) -> str:
+    """*text* made plain; of more than *length* characters the middle is left out."""
+    shown = plain(text, _NAME_LENGTH)
+    return shown if len(shown) <= length else f"{shown[: length * 3 // 5]}…{shown[length * 3 // 5 + 1 - length :]}"
 
 
 def only(frame: pl.DataFrame, name: str) -> str | None:

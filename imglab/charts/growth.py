@@ -11,6 +11,7 @@ from imglab.charts.frames import (
     difference_text,
     drawable,
     exact_size_text,
+    in_title,
     plain,
     plain_column,
     short_repository,
@@ -98,9 +99,9 @@ def _question(frame: pl.DataFrame) -> str:
         return "Which steps changed the size of an image?"
     row = frame.row(0, named=True)
     first, second = ((row[f"{side}repository"], row[f"{side}tag"]) for side in ("", "to_"))
-    length = 60 if first == second else 24
+    length = 38 if first == second else 24
     names = [
-        plain(short_repository(repository), length) + (f":{plain(tag, length)}" if tag else "")
+        in_title(short_repository(repository), length) + (f":{in_title(tag, length)}" if tag else "")
         for repository, tag in (first, second)
     ]
     platforms = frame["platform"].unique().to_list()
@@ -229,11 +230,15 @@ def _image_names(pair: pl.DataFrame) -> tuple[str, str]:
     ).row(0, named=True)
     length = 16 if row["from_text"][:10] == row["to_text"][:10] else 10
     is_one = (row["repository"], row["tag"]) == (row["to_repository"], row["to_tag"])
+    is_one_repository = row["repository"] == row["to_repository"]
     names = []
-    for side, tag in (("from", row["tag"]), ("to", row["to_tag"])):
+    for side, start in (("from", ""), ("to", "to_")):
         when = row[f"{side}_text"][: length if is_one else 10]
         digest = plain(row[f"{side}_manifest_digest"], 20)
-        names.append(" · ".join(part for part in ("" if is_one else plain(tag or "", 30), when) if part) or digest)
+        called = in_title(row[f"{start}tag"] or "", 30)
+        if not is_one_repository:
+            called = in_title(short_repository(row[f"{start}repository"]), 30) + f":{called}" * bool(called)
+        names.append(" · ".join(part for part in ("" if is_one else called, when) if part) or digest)
     return names[0], names[1]
 
 

@@ -9,6 +9,7 @@ import polars as pl
 
 from imglab.charts.frames import (
     checked,
+    counted,
     difference_text,
     drawable,
     exact_size_text,
@@ -19,8 +20,21 @@ from imglab.charts.frames import (
     when_text,
 )
 from imglab.charts.survival import MOST_LINES, Words, curves_of_kinds, curves_of_repositories, falling, steps
-from imglab.charts.theme import CATEGORIES, OTHER, RAMP, UNKNOWN, WIDTH, Chart, folded, nothing, titled, tooltips
-from imglab.charts.timeline import few_of, largest_rows, row_axis, tags_of, time_axis, time_zoom
+from imglab.charts.theme import (
+    CATEGORIES,
+    OTHER,
+    RAMP,
+    UNKNOWN,
+    WIDTH,
+    Chart,
+    counts_legend,
+    folded,
+    legend,
+    nothing,
+    titled,
+    tooltips,
+)
+from imglab.charts.timeline import few_of, fixed_time, largest_rows, roomy, row_axis, tags_of, time_axis, time_zoom
 
 MOST_YEARS = 12
 _KINDS = {
@@ -85,13 +99,13 @@ def moves(frame: pl.DataFrame) -> Chart:
         folded(base, drawn.columns)
         .mark_rect(width=1.5 if total > 1 else 2.5)
         .encode(
-            x=time_axis("moved_at", padding=8),
+            x=time_axis("moved_at", roomy(drawn["moved_at"])),
             y=row_axis("tag_name", 0.2),
             color=alt.Color(
                 "kind",
                 type="nominal",
-                title="what changed",
                 scale=alt.Scale(domain=found, range=[_KINDS[kind] for kind in found]),
+                legend=legend(*found, title="what changed", orient="top"),
             ),
             opacity=alt.when(chosen).then(alt.value(1)).otherwise(alt.value(0.08)),
             tooltip=tooltips(
@@ -127,7 +141,7 @@ def _shares(counts: dict[str, int]) -> str:
     total = sum(counts.values())
     ordered = sorted(counts.items(), key=lambda kind: (-kind[1], kind[0]))
     parts = [f"{kind} {100 * count / total:.1f} %" for kind, count in ordered if count]
-    return f"{total:,} move{'s' if total > 1 else ''}: {', '.join(parts)}."
+    return f"{counted(total, 'move')}: {', '.join(parts)}."
 
 
 def move_calendar(frame: pl.DataFrame) -> Chart:
@@ -157,7 +171,7 @@ def move_calendar(frame: pl.DataFrame) -> Chart:
         panels[0] if len(panels) == 1 else alt.vconcat(*panels, spacing=6),
         f"On which days did {name if ':' in name else f'the tags of {name}'} move?{_platform(frame)}",
         _shares(counts),
-        f"On {frame.height:,} days (UTC); no cell means that no move was seen, nor perhaps looked for.",
+        f"On {counted(frame.height, 'day')} (UTC); no cell means that no move was seen, nor perhaps looked for.",
         f"The {MOST_YEARS} newest of {len(years)} years with moves." if len(years) > len(shown) else "",
     )
 
@@ -187,6 +201,7 @@ def _year(cells: pl.DataFrame, year: int, most: int) -> alt.Chart:
     """A column per week and a row per weekday of one year, from the Monday before it to the Sunday after."""
     first, last = datetime(year, 1, 1, tzinfo=UTC), datetime(year, 12, 31, tzinfo=UTC)
     edges = (first - timedelta(days=first.weekday()), last + timedelta(days=7 - last.weekday()))
+    start, end = (int(edge.timestamp()) * 1_000 for edge in edges)
     chart: alt.Chart = (
         alt.Chart(alt.InlineData(values(cells.drop("year"))), width=WIDTH, height=13 * len(_DAYS))
         .mark_rect(stroke="#ffffff", strokeWidth=0.6, strokeOpacity=0.7)
@@ -195,7 +210,7 @@ def _year(cells: pl.DataFrame, year: int, most: int) -> alt.Chart:
                 "week_from",
                 type="temporal",
                 title=None,
-                scale=alt.Scale(type="utc", domain=[int(edge.timestamp()) * 1_000 for edge in edges]),
+                scale=fixed_time(start, end),
                 axis=alt.Axis(format="%b", tickCount="month", grid=False),
             ),
             x2="week_to",
@@ -209,9 +224,8 @@ def _year(cells: pl.DataFrame, year: int, most: int) -> alt.Chart:
             color=alt.Color(
                 "move_count",
                 type="quantitative",
-                title="moves a day",
                 scale=alt.Scale(type="sqrt", domain=[0, most], range=list(RAMP), interpolate="lab"),
-                legend=alt.Legend(tickMinStep=1, format="d"),
+                legend=counts_legend("moves a day", most),
             ),
             tooltip=tooltips(date="day", moves="moves", tags="tags that moved", kinds="what changed"),
         )
@@ -239,16 +253,16 @@ def digest_lifetimes(frame: pl.DataFrame) -> Chart:
         return nothing("How long do digests stay?", "digest_lifetimes")
     verb = "does" if frame["tag"].n_unique() == 1 else "do"
     question = f"How long {verb} {tags_of(frame)} point at one digest?"
-    counted = frame.filter("is_start_known")
-    if counted.is_empty():
+    known = frame.filter("is_start_known")
+    if known.is_empty():
         return nothing(question, "digest_lifetimes", "what was there at the first look may be older")
-    curves = _curves(counted)
-    several = counted["repository"].n_unique()
-    left_out, followed = frame.height - counted.height, int((~counted["is_replaced"]).sum())
+    curves = _curves(known)
+    several = known["repository"].n_unique()
+    left_out, followed = frame.height - known.height, int((~known["is_replaced"]).sum())
     return titled(
         falling(drawable(steps(curves, _WORDS), "digest_lifetimes"), "digest_lifetimes", _WORDS),
         question,
-        f"{counted.height:,} digest{'s' if counted.height > 1 else ''}, {followed:,} not seen to be replaced."
+        f"{counted(known.height, 'digest')}, {followed:,} not seen to be replaced."
         " Estimated by Kaplan and Meier's method.",
         f"{left_out:,} may have been there before they were first seen and are left out." if left_out else "",
         f"The {MOST_LINES} repositories with most digests, of {several}." if several > MOST_LINES else "",

@@ -9,6 +9,7 @@ from imglab.charts.frames import (
     apart,
     checked,
     exact_size_text,
+    in_title,
     only,
     plain,
     plain_column,
@@ -79,7 +80,8 @@ def _compared(frame: pl.DataFrame) -> str:
         return "in an image"
     row = frame.row(0, named=True)
     first, second = (
-        f"{short_repository(row[f'{side}repository'])}:{plain(row[f'{side}tag'], 60)}" for side in ("", "to_")
+        f"{in_title(short_repository(row[f'{side}repository']), 40)}:{in_title(row[f'{side}tag'], 30)}"
+        for side in ("", "to_")
     )
     platform = only(frame, "platform")
     where = f" ({platform})" if platform else ""

@@ -2,10 +2,22 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import altair as alt
 import polars as pl
 
-from imglab.charts.frames import apart, checked, drawable, plain, short_repository, size_text, values, when_text
+from imglab.charts.frames import (
+    apart,
+    checked,
+    counted,
+    drawable,
+    name_of,
+    short_repository,
+    size_text,
+    values,
+    when_text,
+)
 from imglab.charts.theme import MAIN, REFERENCE, Chart, folded, labels, nothing, titled, tooltips
 from imglab.charts.timeline import time_axis, time_zoom
 
@@ -30,24 +42,28 @@ def pins(frame: pl.DataFrame) -> Chart:
     question = "How far behind are pinned images?"
     if frame.is_empty():
         return nothing(question, "pins")
+    if frame["first_seen_at"].null_count() == frame.height:
+        many = counted(frame.height, "reference")
+        return nothing(question, "pins", f"of {many} none is pinned to a digest that is known")
     rows = _rows(frame.unique(maintain_order=True))
     shown = rows.head(MOST_PINS)
     base = folded(
         alt.Chart(alt.InlineData(values(drawable(shown, "pins"))), width=_WIDTH, height=_ROW_HEIGHT * shown.height),
-        ["digest"],
+        shown.columns,
     )
     tip = {"name": "reference", "state": "state", "since": "had since", "until": "until", "digest": "digest"}
-    band = base.encode(x=time_axis("first_seen_at", is_narrow=True), y=labels("name", "left"), tooltip=tooltips(**tip))
+    band = base.encode(x=time_axis("first_seen_at"), y=labels("name", "left"), tooltip=tooltips(**tip))
     # A stroke, since what was seen once, or for a day of many years, would have no width.
     held = band.mark_bar(color=MAIN, stroke=MAIN, strokeWidth=2).encode(x2="held_to").properties(name="pins")
-    behind = band.mark_bar(color=REFERENCE).encode(x=time_axis("held_to", is_narrow=True), x2="last_observed_at")
+    behind = band.mark_bar(color=REFERENCE).encode(x=time_axis("held_to"), x2="last_observed_at")
     figures = base.mark_point(opacity=0).encode(y=labels("label", "right"))
     bands = alt.layer(behind, held.add_params(time_zoom()))
-    count = frame.filter(pl.col("state") == "behind").height
+    count, pinned = frame.filter(pl.col("state") == "behind").height, frame["digest"].count()
     return titled(
         alt.layer(bands, figures).resolve_scale(y="independent"),
         question,
-        f"{count:,} of {frame.height:,} references {'is' if count == 1 else 'are'} behind.",
+        f"Of {counted(frame.height, 'reference')} {pinned:,} {'is' if pinned == 1 else 'are'} pinned to a digest,"
+        f" and {count:,} {'is' if count == 1 else 'are'} behind.",
         "Blue: the tag pointed at the digest. Orange: it had moved on.",
         f"The first {MOST_PINS} of {rows.height:,}." if rows.height > MOST_PINS else "",
     )
@@ -61,12 +77,17 @@ def _rows(frame: pl.DataFrame) -> pl.DataFrame:
         pl.concat_str(pl.lit(":"), "tag").fill_null(""),
         pl.concat_str(pl.lit("@"), digest).fill_null(""),
     )
-    behind = pl.format("{} days, {} moves, {} to pull", "behind_days", "moves_behind", size_text("pull_bytes"))
+    days, moves = (
+        pl.col(name).map_elements(partial(counted, what=what), pl.String)
+        for name, what in (("behind_days", "day"), ("moves_behind", "move"))
+    )
+    pull = pl.format(", {} to pull", size_text("pull_bytes"))
+    behind = pl.format("{}, {}", days, moves) + pl.when(pl.col("pull_bytes").is_null()).then(pl.lit("")).otherwise(pull)
     label = pl.when(pl.col("state") == "behind").then(behind).otherwise(pl.col("state"))
     ordered = frame.sort("behind_days", descending=True, nulls_last=True, maintain_order=True).with_row_index("row")
     return ordered.select(
         "row",
-        name.map_elements(lambda text: plain(text, 70), pl.String).alias("name"),
+        name_of(name).alias("name"),
         label.fill_null("unknown").alias("label"),
         "state",
         "first_seen_at",

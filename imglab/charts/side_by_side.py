@@ -8,14 +8,16 @@ import polars as pl
 from imglab.charts.frames import (
     apart,
     checked,
+    counted,
     drawable,
     exact_size_text,
+    name_of,
     only,
-    plain,
     plain_column,
     short_repository,
     size_text,
     subject,
+    times_text,
     unit_of,
     values,
     when_text,
@@ -49,7 +51,7 @@ def architecture_sizes(frame: pl.DataFrame) -> Chart:
         pl.format("{} {}", "tag", "series") if frame["tag"].n_unique() > 1 else pl.col("series"),
         label=pl.when(ratio.is_null() | ratio.is_nan() | is_reference)
         .then(size_text("compressed_bytes"))
-        .otherwise(pl.format("{} · {}×", size_text("compressed_bytes"), ratio.round(2).cast(pl.String))),
+        .otherwise(pl.format("{} · {}", size_text("compressed_bytes"), times_text(ratio))),
         colour=pl.when(is_reference).then(pl.lit(REFERENCE)).otherwise(pl.lit(MAIN)),
     ).with_columns(
         pl.col("layer_count").cast(pl.String).fill_null("unknown"),
@@ -107,7 +109,6 @@ def layers(frame: pl.DataFrame) -> Chart:
         .otherwise(size_text("compressed_bytes")),
         colour=pl.when(is_foreign).then(pl.lit(OTHER)).otherwise(pl.lit(MAIN)),
         is_sorted=True,
-        length=100,
     ).with_columns(
         plain_column("created_by", 240, "not known").alias("step"),
         plain_column("media_type", 120, "unknown"),
@@ -118,7 +119,7 @@ def layers(frame: pl.DataFrame) -> Chart:
     return titled(
         _bars(drawn, "layers", shown | {"layer_digest": "layer digest", "step": "step"}),
         f"What is {subject(frame)} made of?" + (f" ({platform})" if platform else ""),
-        f"{frame.height:,} layers, {total.item()} compressed; the base is on top.",
+        f"{counted(frame.height, 'layer')}, {total.item()} compressed; the base is on top.",
     )
 
 
@@ -138,13 +139,13 @@ def tags(frame: pl.DataFrame) -> Chart:
         return nothing("How large are the tags?", "tags")
     several = frame["repository"].n_unique() > 1
     repository = pl.col("repository").map_elements(short_repository, pl.String)
-    counted = pl.col("layer_count")
+    layer_count = pl.col("layer_count").map_elements(lambda count: counted(count, "layer"), pl.String)
     drawn = _rows(
         frame,
         pl.format("{}:{}", repository, "tag") if several else pl.col("tag"),
-        label=pl.when(counted.is_null())
+        label=pl.when(layer_count.is_null())
         .then(size_text("compressed_bytes"))
-        .otherwise(pl.format("{} · {} layers", size_text("compressed_bytes"), counted)),
+        .otherwise(pl.format("{} · {}", size_text("compressed_bytes"), layer_count)),
         colour=pl.lit(MAIN),
     ).head(MOST_TAGS)
     drawn = drawn.with_columns(
@@ -164,7 +165,7 @@ def tags(frame: pl.DataFrame) -> Chart:
 
 
 def _rows(
-    frame: pl.DataFrame, name: pl.Expr, *, label: pl.Expr, colour: pl.Expr, is_sorted: bool = False, length: int = 60
+    frame: pl.DataFrame, name: pl.Expr, *, label: pl.Expr, colour: pl.Expr, is_sorted: bool = False
 ) -> pl.DataFrame:
     """*frame* with what a bar shows: `row` (its place), `name`, `label`, `colour`, `size_exact`."""
     ordered = (
@@ -173,7 +174,7 @@ def _rows(
         else frame.sort("compressed_bytes", descending=True, nulls_last=True, maintain_order=True)
     )
     return ordered.with_columns(
-        name.map_elements(lambda text: plain(text, length), pl.String).fill_null("unknown").alias("name"),
+        name_of(name).alias("name"),
         label.alias("label"),
         colour.alias("colour"),
         exact_size_text("compressed_bytes").alias("size_exact"),

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
-
 import altair as alt
 import polars as pl
 
@@ -22,7 +20,7 @@ from imglab.charts.frames import (
     values,
 )
 from imglab.charts.theme import RAMP, UNSEEN_OPACITY, Chart, folded, labels, nothing, titled, tooltips
-from imglab.charts.timeline import UNSEEN_NOTE, covered, spans, time_axis
+from imglab.charts.timeline import UNSEEN_NOTE, covered, spans, time_axis, with_unseen
 
 _WIDTH, _ROW_HEIGHT = 420, 20
 _FEW_STEPS = 5  # drawn of each of several platforms
@@ -50,7 +48,7 @@ def step_sizes(frame: pl.DataFrame) -> Chart:
     count = known["series"].n_unique()
     chosen = known if count == 1 else known.filter(pl.col("step_rank").fill_null(_FEW_STEPS + 1) <= _FEW_STEPS)
     shown = chosen if chosen.height else known
-    rows = _as_far_as_seen(_step_rows(drawable(shown, "step_sizes")))
+    rows = _step_rows(drawable(shown, "step_sizes"))
     whole = rows.select(pl.col("valid_from").min(), pl.col("drawn_to").max()).select(pl.all().dt.epoch("ms")).row(0)
     is_windows = pl.col("platform").str.starts_with("windows").fill_null(False)
     parts = [("step_sizes", rows.filter(~is_windows)), ("step_sizes_windows", rows.filter(is_windows))]
@@ -78,22 +76,6 @@ def _step_rows(frame: pl.DataFrame) -> pl.DataFrame:
         .otherwise(pl.format("{} · {}", size_text("newest_bytes"), difference_text("newest_change")))
     )
     return told.with_columns(newest, change).with_columns(label.alias("label"))
-
-
-def _as_far_as_seen(rows: pl.DataFrame) -> pl.DataFrame:
-    """
-    *rows* without what comes after the last time that anything was seen: years, where a question has an end.
-
-    A fiftieth of the whole time, or a day, is left of it, or what was seen once would have no width.
-    """
-    last = pl.col("seen_to").max()
-    whole = last - pl.col("valid_from").min()
-    end = pl.min_horizontal("drawn_to", last + pl.max_horizontal(whole / 50, timedelta(days=1)))
-    return rows.with_columns(
-        end.alias("drawn_to"),
-        pl.min_horizontal("valid_to", last).alias("valid_to"),
-        (pl.col("is_unseen") & (end > pl.col("seen_to"))).alias("is_unseen"),
-    )
 
 
 def _heat_panel(
@@ -125,7 +107,10 @@ def _heat_panel(
     marks = base.encode(
         y=_step_names(),
         color=alt.Color(
-            "size", type="quantitative", title=f"compressed ({unit})", scale=scale, legend=alt.Legend(gradientOpacity=1)
+            "size",
+            type="quantitative",
+            scale=scale,
+            legend=alt.Legend(title=f"compressed ({unit})", orient="top", gradientLength=200, gradientOpacity=1),
         ),
         tooltip=tooltips(
             name="step",
@@ -137,13 +122,12 @@ def _heat_panel(
             manifest_digest="image digest",
         ),
     )
-    start = time_axis("valid_from", whole)
-    seen = marks.mark_rect().encode(x=start, x2="seen_to")
-    unseen = marks.mark_rect(opacity=UNSEEN_OPACITY).encode(x=time_axis("seen_to", whole), x2="drawn_to")
-    figures = base.mark_point(opacity=0).encode(x=start, y=labels("label", "right"))
-    chart: alt.LayerChart = alt.layer(
-        alt.layer(seen.properties(name=name), unseen.transform_filter("datum.is_unseen")), figures
-    ).resolve_scale(y="independent")
+    seen = marks.mark_rect().encode(x=time_axis("valid_from", whole), x2="seen_to").properties(name=name)
+    unseen = marks.mark_rect(opacity=UNSEEN_OPACITY).encode(x=time_axis("seen_to"), x2="drawn_to")
+    figures = base.mark_point(opacity=0).encode(x=time_axis("valid_from"), y=labels("label", "right"))
+    chart: alt.LayerChart = alt.layer(alt.layer(*with_unseen(seen, unseen, drawn)), figures).resolve_scale(
+        y="independent"
+    )
     return chart
 
 

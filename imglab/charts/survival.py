@@ -8,8 +8,8 @@ from dataclasses import dataclass
 import altair as alt
 import polars as pl
 
-from imglab.charts.frames import plain, short_repository, values
-from imglab.charts.theme import OTHER, WIDTH, Chart, categories, tooltips
+from imglab.charts.frames import in_title, short_repository, values
+from imglab.charts.theme import OTHER, WIDTH, Chart, categories, legend, tooltips
 
 MOST_LINES = 9
 _KINDS = ("name", "x", "x.y", "x.y.z", "dated", "pre-release")
@@ -43,7 +43,7 @@ def curves_of_kinds(frame: pl.DataFrame) -> pl.DataFrame:
     kinds = frame.select(
         of_kind.alias("order"),
         pl.format("{} ({})", pl.col("tag_kind").fill_null("unknown"), example.fill_null("unknown"))
-        .map_elements(lambda text: plain(text, 40), pl.String)
+        .map_elements(lambda text: in_title(text, 32), pl.String)
         .alias("group"),
         "lifetime_days",
         pl.col("kind_at_risk_count").alias("at_risk_count"),
@@ -134,9 +134,8 @@ def falling(drawn: pl.DataFrame, name: str, words: Words) -> Chart:
         color=alt.Color(
             "line",
             type="nominal",
-            title=words.lines,
             scale=alt.Scale(domain=lines, range=colours),
-            legend=alt.Legend(labelLimit=340),
+            legend=legend(*lines, title=words.lines),
         ),
         opacity=alt.when(chosen).then(alt.value(1)).otherwise(alt.value(0.1)),
     )

@@ -7,7 +7,7 @@ import polars as pl
 
 from imglab.charts.frames import checked, drawable, only, subject, values
 from imglab.charts.survival import MOST_LINES, Words, curves_of_kinds, curves_of_repositories, duration, falling, steps
-from imglab.charts.theme import MAIN, RAMP, WIDTH, Chart, nothing, titled, tooltips
+from imglab.charts.theme import MAIN, RAMP, WIDTH, Chart, counts_legend, nothing, titled, tooltips
 from imglab.charts.timeline import tags_of
 
 _DAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
@@ -133,9 +133,8 @@ def _week(cells: pl.DataFrame) -> alt.Chart:
             color=alt.Color(
                 "move_count",
                 type="quantitative",
-                title="moves",
                 scale=alt.Scale(domain=[0, most], range=list(RAMP), interpolate="lab"),
-                legend=alt.Legend(tickMinStep=1, format="d"),
+                legend=counts_legend("moves", most),
             ),
             tooltip=tooltips(day="day", when="hour", moves="moves"),
         )

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
-
 import altair as alt
 import polars as pl
 
@@ -12,18 +10,15 @@ from imglab.charts.frames import (
     checked,
     drawable,
     exact_size_text,
+    name_of,
     only,
-    plain,
     plain_column,
     subject,
     unit_of,
     values,
-    when_text,
 )
 from imglab.charts.theme import (
-    ALTERNATE,
     OTHER,
-    RAMP,
     UNKNOWN,
     UNSEEN_OPACITY,
     WIDTH,
@@ -31,6 +26,8 @@ from imglab.charts.theme import (
     around,
     categories,
     folded,
+    is_wide,
+    legend,
     nothing,
     titled,
     tooltips,
@@ -39,16 +36,13 @@ from imglab.charts.timeline import (
     UNSEEN_NOTE,
     block,
     covered,
-    few_of,
-    largest_rows,
-    row_axis,
     spans,
-    tags_of,
     time_axis,
     time_zoom,
+    with_unseen,
 )
 
-OTHER_STEPS, UNKNOWN_STEP = "other steps", "unknown step"
+OTHER_STEPS, UNKNOWN_STEP, UNKNOWN_PLATFORM = "other steps", "unknown step", "unknown"
 
 
 def layer_growth(frame: pl.DataFrame) -> Chart:
@@ -77,7 +71,10 @@ def layer_growth(frame: pl.DataFrame) -> Chart:
     base = folded(base, drawn.columns).encode(
         y=alt.Y("stack_to", type="quantitative", title=f"compressed layers ({unit})"),
         color=alt.Color(
-            "step_group", type="nominal", title="step, largest first", scale=alt.Scale(domain=groups, range=colours)
+            "step_group",
+            type="nominal",
+            scale=alt.Scale(domain=groups, range=colours),
+            legend=legend(*groups, title="step, largest first"),
         ),
         tooltip=tooltips(
             step_label="layer",
@@ -94,12 +91,13 @@ def layer_growth(frame: pl.DataFrame) -> Chart:
     seen = block(stack, "valid_from", "seen_to", alt.when(chosen).then(alt.value(1)).otherwise(alt.value(0.12)))
     unseen = block(
         stack, "seen_to", "drawn_to", alt.when(chosen).then(alt.value(UNSEEN_OPACITY)).otherwise(alt.value(0.05))
-    ).transform_filter("datum.is_unseen")
+    )
     # Neighbours in the stack may be of one colour.
     edge = base.mark_rule(color="#ffffff", strokeWidth=0.6, opacity=0.6).encode(
         x=time_axis("valid_from"), x2="drawn_to", color=alt.value("#ffffff")
     )
-    chart = alt.layer(seen.properties(name="layer_growth").add_params(zoom, chosen), unseen, edge)
+    seen = seen.properties(name="layer_growth").add_params(zoom, chosen)
+    chart = alt.layer(*with_unseen(seen, unseen, drawn), edge)
     platform = only(frame, "platform")
     question = f"Which layer of {subject(frame)} grew?" + (f" ({platform})" if platform else "")
     return titled(chart, question, covered(frame), UNSEEN_NOTE if drawn["is_unseen"].any() else "")
@@ -182,11 +180,12 @@ def _connected(frame: pl.DataFrame) -> pl.DataFrame:
     """Each row with the size just before it, and whether its image is another; null and true where a line begins."""
     line = ["repository", "tag", "series"]
     several = frame["tag"].n_unique() > 1 or frame["repository"].n_unique() > 1
-    name = pl.format("{} {}", "tag", "series") if several else pl.col("series")
+    series = pl.col("series").fill_null(UNKNOWN_PLATFORM)
+    name = pl.format("{} {}", "tag", series) if several else series
     ordered = frame.sort("valid_from", "manifest_digest", maintain_order=True)
     follows = (pl.col("valid_to").shift(1).over(line) == pl.col("valid_from")).fill_null(False)
     return ordered.with_columns(
-        name.map_elements(lambda text: plain(text, 60), pl.String).fill_null("unknown").alias("line"),
+        name_of(name).alias("line_name"),
         pl.when(follows).then(pl.col("compressed_bytes").shift(1).over(line)).alias("before_bytes"),
         (~follows | (pl.col("manifest_digest").shift(1).over(line) != pl.col("manifest_digest")).fill_null(True)).alias(
             "is_new"
@@ -197,7 +196,7 @@ def _connected(frame: pl.DataFrame) -> pl.DataFrame:
 def _size_panel(frame: pl.DataFrame, name: str, whole: tuple[int, int]) -> alt.LayerChart | alt.FacetChart:
     unit, divisor = unit_of(frame, "compressed_bytes")
     drawn = frame.select(
-        "line",
+        "line_name",
         "valid_from",
         "seen_to",
         "drawn_to",
@@ -211,17 +210,26 @@ def _size_panel(frame: pl.DataFrame, name: str, whole: tuple[int, int]) -> alt.L
         "manifest_digest",
         "digest",
     )
-    newest = frame.group_by("line").agg(pl.col("compressed_bytes").sort_by("valid_from").last())
-    lines = newest.sort("compressed_bytes", "line", descending=[True, False])["line"].to_list()
-    scale = alt.Scale(domain=lines, range=categories(len(lines)))
-    chosen = alt.selection_point(name=f"chosen_{name}", fields=["line"], bind="legend")
+    newest = frame.group_by("line_name").agg(pl.col("compressed_bytes").sort_by("valid_from").last())
+    is_unknown = pl.col("line_name") == UNKNOWN_PLATFORM
+    lines = newest.sort(is_unknown, "compressed_bytes", "line_name", descending=[False, True, False])["line_name"]
+    colours = categories(len(lines))
+    if lines[-1] == UNKNOWN_PLATFORM:
+        colours[-1] = UNKNOWN
+    chosen = alt.selection_point(name=f"chosen_{name}", fields=["line_name"], bind="legend")
+    sizes = f"compressed ({unit}{', logarithmic' if is_wide(drawn['size']) else ''})"
     base = alt.Chart(alt.InlineData(values(drawn)), width=WIDTH, height=280 if name == "size" else 160)
     base = folded(base, drawn.columns).encode(
-        y=alt.Y("size", type="quantitative", title=f"compressed ({unit})", scale=around(drawn["size"])),
-        color=alt.Color("line", type="nominal", title="platform, largest first", scale=scale),
+        y=alt.Y("size", type="quantitative", title=sizes, scale=around(drawn["size"])),
+        color=alt.Color(
+            "line_name",
+            type="nominal",
+            scale=alt.Scale(domain=lines.to_list(), range=colours),
+            legend=legend(*lines, title="platform, largest first"),
+        ),
         opacity=alt.when(chosen).then(alt.value(1)).otherwise(alt.value(0.1)),
         tooltip=tooltips(
-            line="platform",
+            line_name="platform",
             size_exact="size",
             layer_count="layers",
             when="when",
@@ -230,130 +238,10 @@ def _size_panel(frame: pl.DataFrame, name: str, whole: tuple[int, int]) -> alt.L
         ),
     )
     seen = base.mark_rule(strokeWidth=2.5).encode(x=time_axis("valid_from", whole), x2="seen_to")
-    unseen = base.mark_rule(strokeWidth=1.5, strokeDash=[3, 4]).encode(x=time_axis("seen_to", whole), x2="drawn_to")
-    step = base.mark_rule(strokeWidth=1.2).encode(x=time_axis("valid_from", whole), y2="size_before")
-    point = base.mark_point(filled=True, size=28, opacity=1).encode(x=time_axis("valid_from", whole))
-    return alt.layer(
-        seen.properties(name=name).add_params(time_zoom(f"time_{name}"), chosen),
-        unseen.transform_filter("datum.is_unseen"),
-        step.transform_filter("datum.size_before !== null"),
-        point.transform_filter("datum.is_new"),
-    )
-
-
-def tag_history(frame: pl.DataFrame) -> Chart:
-    """
-    When each tag moved: one row per tag, one segment per digest, the shade changing with every move.
-
-    Needs: repository, tag, digest, valid_from_earliest, valid_from, valid_to, last_observed_at, source.
-    Of more than 40 tags those with most segments are drawn, in the order of the frame; the subtitle says so.
-    """
-    frame = checked(
-        frame,
-        "tag_history",
-        "repository tag digest valid_from_earliest valid_from valid_to last_observed_at source",
-    )
-    if frame.is_empty():
-        return nothing("When did the tags move?", "tag_history")
-    rows, total = largest_rows(frame, pl.len())
-    drawable(rows, "tag_history")
-    shade = pl.int_range(pl.len()).over("row") % 2
-    drawn = spans(rows.sort("row", "valid_from", maintain_order=True).with_columns(shade.alias("shade"))).select(
-        "row",
-        "tag_name",
-        "valid_from",
-        "seen_to",
-        "drawn_to",
-        "is_unseen",
-        pl.col("shade").replace_strict({0: ALTERNATE[0], 1: ALTERNATE[1]}, return_dtype=pl.String),
-        pl.col("digest").fill_null("not stated"),
-        when_text("valid_from_earliest", "never before").alias("elsewhere_until"),
-        plain_column("source", 60, "unknown"),
-        "when",
-    )
-    base = alt.Chart(alt.InlineData(values(drawn)), width=WIDTH, height=alt.Step(20 if total > 1 else 48))
-    base = folded(base, drawn.columns).encode(
-        y=row_axis("tag_name", 0.2),
-        color=alt.Color("shade", type="nominal", scale=None, legend=None),
-        tooltip=tooltips(
-            tag_name="tag", digest="digest", when="when", elsewhere_until="last known elsewhere", source="source"
-        ),
-    )
-    seen = block(base, "valid_from", "seen_to", alt.value(1))
-    unseen = block(base, "seen_to", "drawn_to", alt.value(UNSEEN_OPACITY)).transform_filter("datum.is_unseen")
-    return titled(
-        alt.layer(seen.properties(name="tag_history").add_params(time_zoom()), unseen),
-        f"When did {tags_of(frame)} move?",
-        "The shade changes with every move. " + covered(frame),
-        few_of(rows, total, "with most moves"),
-        UNSEEN_NOTE if drawn["is_unseen"].any() else "",
-    )
-
-
-def tag_churn(frame: pl.DataFrame) -> Chart:
-    """
-    How often each tag moved, period by period: a heat map, the busiest tag on top.
-
-    Needs: repository, tag, period_start, moves. At most the 40 tags with most moves; the subtitle says so.
-    The width of a period (day, week, month, quarter or year) is read from the distances between the starts.
-    """
-    frame = checked(frame, "tag_churn", "repository tag period_start moves")
-    if frame.is_empty():
-        return nothing("How often did the tags move?", "tag_churn")
-    period, offset = _period(frame["period_start"])
-    rows, total = largest_rows(frame, pl.col("moves").sum(), is_ranked=True)
-    drawable(rows, "tag_churn")
-    drawn = rows.sort("row", "period_start").select(
-        "row",
-        "tag_name",
-        "period_start",
-        pl.col("period_start").dt.offset_by(offset).alias("period_end"),
-        "moves",
-        pl.col("moves").cast(pl.String).alias("moves_text"),
-        pl.col("period_start").dt.strftime("%Y-%m-%d").alias("period"),
-        pl.col("moves").sum().over("row").cast(pl.String).alias("tag_moves"),
-    )
-    most = max(drawn["moves"].to_list())
-    chart = (
-        alt.Chart(alt.InlineData(values(drawn)), width=WIDTH, height=alt.Step(20 if total > 1 else 48))
-        .mark_rect(stroke="#ffffff", strokeWidth=0.6, strokeOpacity=0.7)
-        .encode(
-            x=time_axis("period_start"),
-            x2="period_end",
-            y=row_axis("tag_name"),
-            color=alt.Color(
-                "moves",
-                type="quantitative",
-                title=f"moves per {period}",
-                scale=alt.Scale(domain=[0, most], range=list(RAMP), interpolate="lab"),
-                legend=alt.Legend(tickMinStep=1, format="d"),
-            ),
-            tooltip=tooltips(
-                tag_name="tag", period=f"{period} from", moves_text="moves", tag_moves="moves of the tag in all"
-            ),
-        )
-        .properties(name="tag_churn")
-        .add_params(time_zoom())
-    )
-    moves = int(frame["moves"].sum())
-    return titled(
-        chart,
-        f"How often did {tags_of(frame)} move?",
-        f"{moves:,} moves from one digest to another, per {period} (UTC); no cell means none.",
-        few_of(rows, total, "with most moves"),
-    )
-
-
-def _period(starts: pl.Series) -> tuple[str, str]:
-    """The period that the *starts* stand for, and the same as an offset of polars."""
-    days = starts.unique().sort()
-    gap = days.diff().drop_nulls().min()
-    least = gap if isinstance(gap, timedelta) else timedelta(0)
-    if (days.dt.day() != 1).any():
-        is_weekly = (days.dt.weekday() == 1).all() and (not least or least >= timedelta(days=7))
-        return ("week", "1w") if is_weekly else ("day", "1d")
-    if (days.dt.month() == 1).all() and least >= timedelta(days=365):
-        return "year", "1y"
-    if days.dt.month().is_in([1, 4, 7, 10]).all() and least >= timedelta(days=89):
-        return "quarter", "1q"
-    return ("day", "1d") if timedelta(0) < least < timedelta(days=28) else ("month", "1mo")
+    unseen = base.mark_rule(strokeWidth=1.5, strokeDash=[3, 4]).encode(x=time_axis("seen_to"), x2="drawn_to")
+    step = base.mark_rule(strokeWidth=1.2).encode(x=time_axis("valid_from"), y2="size_before")
+    point = base.mark_point(filled=True, size=28, opacity=1).encode(x=time_axis("valid_from"))
+    marks = with_unseen(seen.properties(name=name).add_params(time_zoom(f"time_{name}"), chosen), unseen, drawn)
+    if drawn["size_before"].drop_nulls().len():
+        marks.append(step.transform_filter("datum.size_before !== null"))
+    return alt.layer(*marks, point.transform_filter("datum.is_new"))

@@ -13,6 +13,7 @@ from typing import Any
 import made_frames
 import polars as pl
 import pytest
+from made_answers import MADE
 
 from imglab import charts, report
 
@@ -114,6 +115,28 @@ def test_time_is_there_to_be_dragged(tmp_path: Path) -> None:
     found, _ = visit(charts.save(charts.size_changes(sizes), tmp_path / "chart.html"), tmp_path / "profile")
     labels = re.findall(r"<text[^>]*>([^<]*)</text>", found)
     assert {"2020", "2021"} <= set(labels)
+
+
+@pytest.mark.parametrize("many", ["many", "one"])
+def test_no_chart_makes_a_browser_warn(tmp_path: Path, many: str) -> None:
+    """Every chart is drawn without a word in the console, of many rows and of one, all on one page."""
+    frames = {name: made() if many == "many" else made().head(1) for name, made in MADE.items()}
+    figures = [charts.figure(charts.specification(getattr(charts, name)(frame))) for name, frame in frames.items()]
+    path = tmp_path / "page.html"
+    path.write_text(charts.document("All", "".join(figures)), encoding="utf-8")
+    command = [str(CHROMIUM), *FLAGS, "--enable-logging=stderr", f"--user-data-dir={tmp_path / 'profile'}"]
+    told = subprocess.run([*command, path.as_uri()], capture_output=True, check=True, timeout=300)
+    assert told.stdout.decode().count('data-drawn="light"') == len(MADE)
+    assert re.findall(r"CONSOLE.*", told.stderr.decode()) == []
+
+
+def test_the_console_is_read(tmp_path: Path) -> None:
+    """A page that warns is noticed, so that the test of all charts means something."""
+    path = tmp_path / "page.html"
+    path.write_text("<!doctype html><script>console.warn('WARN something')</script>", encoding="utf-8")
+    command = [str(CHROMIUM), *FLAGS, "--enable-logging=stderr", f"--user-data-dir={tmp_path / 'profile'}"]
+    told = subprocess.run([*command, path.as_uri()], capture_output=True, check=True, timeout=120)
+    assert len(re.findall(r"CONSOLE.*WARN something", told.stderr.decode())) == 1
 
 
 def test_the_watch_sees_requests(tmp_path: Path) -> None:
