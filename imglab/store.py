@@ -68,7 +68,12 @@ MARTS = (
 )
 VIEWS = ("definition_interval", "tag_definition_interval", "image_sbom")  # marts that are cheap to derive anew
 FUNCTIONS = {  # that give relations, with the names of what they take
+    "pointed_image": "wanted_repository, wanted_tag, wanted_platform, wanted_at",
+    "side_image": "tagged, wanted_repository, wanted_tag, wanted_at, is_first",
+    "image_pair": "side, are_single_paired",
+    "image_stretch": "wanted_repository, wanted_tag, wanted_platform",
     "base_of": "wanted",
+    "stretch_base": "wanted_repository, wanted_tag, wanted_platform",
     "step_match": "pair",
     "step_growth": "pair",
     "image_change": "pair",
