@@ -2,7 +2,7 @@
 Every question over a large store, beside the same SQL run by hand. The store is GENERATED: made up in the shape of a
 registry, with 1,000 repositories of 100 tags that each moved 100 times between 500 indexes of two platforms.
 
-That is 1 million images with ten layers each, and 10 million tag intervals. Its journal is written by DuckDB, its store
+That is 1 million images, 10 million layers of them, and 10 million tag intervals. Its journal is written by DuckDB, its store
 made by `imglab rebuild`; both are kept in the folder given, and used again.
 """
 
@@ -28,12 +28,14 @@ RUN = "20260101T000000000000Z-generated"
 REPOSITORY, OTHER = "registry.test/team/app1", "registry.test/team/app2"
 
 # One image is `number`; an index has two of them (amd64, arm64), a repository so many indexes one after the other.
-# Six layers of ten come from a base that fifty images share, four are the image's own.
+# Six layers of ten come from a base that fifty images of a platform share, four are the image's own. The base is the first of
+# the fifty, and has six layers only; the second has fourteen.
 IMAGE = """
     select
         number, number % 2 as side, number // 2 as index_number, 'sha256:' || sha256('image ' || number) as digest,
         'sha256:' || sha256('config ' || number) as config_digest,
         'sha256:' || sha256('index ' || (number // 2)) as above,
+        case number % 100 // 2 when 0 then 6 when 1 then 14 else 10 end as layer_count,
     from range($images) as image(number)
 """
 LAYER = f"""
@@ -45,13 +47,13 @@ LAYER = f"""
         'application/vnd.oci.image.layer.v1.tar+gzip' as media_type,
         (1 + (hash(position, case when position < 6 then number // 100 else number // 10 end) % 50))
         * 1000000 // (1 + position) as compressed_bytes,
-    from ({IMAGE}) as image cross join range(10) as layer(position)
+    from ({IMAGE}) as image join range(14) as layer(position) on position < image.layer_count
 """
 TABLES = {
     "manifest": f"""
         select
             image.digest, 'application/vnd.oci.image.manifest.v1+json' as media_type, 'image' as kind,
-            any_value(image.config_digest) as config_digest, 10::bigint as layer_count,
+            any_value(image.config_digest) as config_digest, count(*)::bigint as layer_count,
             sum(layer.compressed_bytes)::bigint as compressed_bytes,
         from ({IMAGE}) as image join ({LAYER}) as layer on image.digest = layer.manifest_digest
         group by image.digest
@@ -78,7 +80,7 @@ TABLES = {
             'RUN step ' || position || ' of ' || (number // 1000) || ' version 1.' || (number // 10) as created_by,
             false as is_empty_layer, 'RUN' as instruction,
             'RUN step ' || position || ' of ' || (number // 1000) as step_label,
-        from ({IMAGE}) cross join range(10) as step(position)
+        from ({IMAGE}) as image join range(14) as step(position) on position < image.layer_count
     """,
     "tag_observation": """
         select

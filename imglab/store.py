@@ -68,6 +68,12 @@ MARTS = (
 )
 VIEWS = ("definition_interval", "tag_definition_interval", "image_sbom")  # marts that are cheap to derive anew
 FUNCTIONS = {  # that give relations, with the names of what they take
+    "image_of": "wanted",
+    "image_layer_of": "wanted",
+    "history_of": "wanted",
+    "index_image_of": "wanted",
+    "tag_interval_of": "wanted",
+    "tag_image_of": "wanted",
     "pointed_image": "wanted_repository, wanted_tag, wanted_platform, wanted_at",
     "side_image": "tagged, wanted_repository, wanted_tag, wanted_at, is_first",
     "image_pair": "side, are_single_paired",

@@ -26,14 +26,12 @@ wanted_digest as (
 
 wanted_image as materialized (
     select image.*,
-    from image
-    semi join wanted_digest on image.manifest_digest = wanted_digest.manifest_digest
+    from image_of('wanted_digest') as image
 ),
 
 wanted_layer as materialized (
     select image_layer.*,
-    from image_layer
-    semi join wanted_digest on image_layer.manifest_digest = wanted_digest.manifest_digest
+    from image_layer_of('wanted_digest') as image_layer
 ),
 
 layered as (

@@ -42,8 +42,7 @@ wanted_digest as (
 
 wanted_layer as materialized (
     select image_layer.*,
-    from image_layer
-    semi join wanted_digest on image_layer.manifest_digest = wanted_digest.manifest_digest
+    from image_layer_of('wanted_digest') as image_layer
 ),
 
 -- Texts are long and few.

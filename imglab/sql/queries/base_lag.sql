@@ -6,7 +6,7 @@
 -- Moves of other platforms are none. Of several images for the platform (Windows builds) the first one counts unless
 -- $platform names a series.
 -- Parameters: $repository, $tag, $platform, $since, $until (null: no limit)
-with found as (
+with found as materialized (
     select stretch_base.*,
     from stretch_base($repository, $tag, $platform) as stretch_base
     where stretch_base.tag = $tag and (stretch_base.level = 1 or stretch_base.level is null)
@@ -33,7 +33,7 @@ counted as (
     from based
 ),
 
-stay as (
+stay as materialized (
     select
         counted.repository,
         counted.tag,
@@ -75,8 +75,14 @@ ordered as (
 ),
 
 followed_tag as (
-    select distinct stay.base_repository as repository, stay.base_tag as tag,
+    select stay.base_repository as repository, stay.base_tag as tag,
     from stay
+),
+
+followed_image as materialized (
+    select tag_image.*,
+    from tag_image_of('followed_tag') as tag_image
+    where $platform in (tag_image.platform, tag_image.series)
 ),
 
 base_moment as (
@@ -87,14 +93,12 @@ base_moment as (
         tag_image.valid_to,
         image.chain_digest,
         tag_interval.valid_from_earliest,
-    from tag_image
-    semi join followed_tag on tag_image.repository = followed_tag.repository and tag_image.tag = followed_tag.tag
-    join tag_interval
+    from followed_image as tag_image
+    join tag_interval_of('followed_tag') as tag_interval
         on tag_image.repository = tag_interval.repository
         and tag_image.tag = tag_interval.tag
         and tag_image.valid_from = tag_interval.valid_from
-    join image on tag_image.manifest_digest = image.manifest_digest
-    where $platform in (tag_image.platform, tag_image.series)
+    join image_of('followed_image') as image on tag_image.manifest_digest = image.manifest_digest
     qualify
         row_number() over (
             partition by tag_image.repository, tag_image.tag, tag_image.valid_from

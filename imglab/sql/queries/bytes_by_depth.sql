@@ -14,8 +14,7 @@ stacked as (
         image_layer.position,
         image_layer.layer_digest,
         image_layer.compressed_bytes,
-    from image_layer
-    semi join chosen on image_layer.manifest_digest = chosen.manifest_digest
+    from image_layer_of('chosen') as image_layer
 ),
 
 distinct_layer as (

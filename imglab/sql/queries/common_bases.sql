@@ -12,7 +12,7 @@ with member as (
         unnest($asked_at::timestamptz[]) as asked_at,
 ),
 
-fleet as (
+fleet as materialized (
     select
         member.position,
         member.reference,
@@ -21,7 +21,7 @@ fleet as (
         image.chain_digest,
         image.layer_count,
     from member
-    join image on member.manifest_digest = image.manifest_digest
+    join image_of('member') as image on member.manifest_digest = image.manifest_digest
 ),
 
 wanted as (
@@ -67,7 +67,7 @@ base_layer as (
         image_layer.layer_digest,
         image_layer.compressed_bytes,
     from standing
-    join image_layer
+    join image_layer_of('standing') as image_layer
         on standing.manifest_digest = image_layer.manifest_digest
         and image_layer.position < standing.base_layer_count
 ),

@@ -12,7 +12,13 @@ with asked as (
         unnest($digests::varchar[]) as digest,
 ),
 
-pointed as (
+asked_tag as (
+    select asked.repository, coalesce(asked.tag, 'latest') as tag,
+    from asked
+    where asked.digest is null
+),
+
+pointed as materialized (
     select
         asked.position,
         asked.repository,
@@ -20,7 +26,7 @@ pointed as (
         coalesce(asked.digest, tag_interval.digest) as digest,
         tag_interval.valid_from,
     from asked
-    left join tag_interval
+    left join tag_interval_of('asked_tag') as tag_interval
         on asked.digest is null
         and asked.repository = tag_interval.repository
         and coalesce(asked.tag, 'latest') = tag_interval.tag
@@ -31,14 +37,19 @@ pointed as (
     qualify row_number() over (partition by asked.position order by tag_interval.valid_from desc nulls last) = 1
 ),
 
-given as (
+held as materialized (
+    select index_image.*,
+    from index_image_of('pointed') as index_image
+),
+
+given as materialized (
     select
         pointed.position,
         image.manifest_digest,
         image.layer_count,
     from pointed
-    join index_image on pointed.digest = index_image.index_digest
-    join image on index_image.manifest_digest = image.manifest_digest
+    join held as index_image on pointed.digest = index_image.index_digest
+    join image_of('held') as image on index_image.manifest_digest = image.manifest_digest
     where $platform in (image.platform, image.series)
     qualify row_number() over (partition by pointed.position order by index_image.position) = 1
 ),
@@ -50,7 +61,7 @@ layer as (
         max(image_layer.compressed_bytes) as compressed_bytes,
         count(image_layer.compressed_bytes) > 0 as is_sized,
     from given
-    join image_layer on given.manifest_digest = image_layer.manifest_digest
+    join image_layer_of('given') as image_layer on given.manifest_digest = image_layer.manifest_digest
     group by given.position, image_layer.layer_digest
 ),
 

@@ -5,15 +5,12 @@
 -- described, or the newest where another tag is compared with; without $until the newest that one described.
 -- $is_one_tag: both sides are the same tag.
 -- Images are paired by image_pair; where two digests name one image each, these.
-with tagged as (
+with tagged as not materialized (
     select
         tag_image.*,
         tag_image.compressed_bytes is not null as is_told,
     from tag_image
-    where
-        tag_image.repository in ($repository, $to_repository)
-        and tag_image.tag in ($tag, $to_tag)
-        and ($platform::varchar is null or $platform in (tag_image.platform, tag_image.series))
+    where $platform::varchar is null or $platform in (tag_image.platform, tag_image.series)
 ),
 
 named as (

@@ -29,7 +29,7 @@ layered as (
             rows between unbounded preceding and current row
         )::bigint as stack_to_bytes,
     from stretch
-    join image_layer on stretch.manifest_digest = image_layer.manifest_digest
+    join image_layer_of('stretch') as image_layer on stretch.manifest_digest = image_layer.manifest_digest
     where
         ($since::timestamptz is null or stretch.valid_to is null or stretch.valid_to > $since)
         and ($until::timestamptz is null or stretch.valid_from < $until)

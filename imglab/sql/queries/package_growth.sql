@@ -6,7 +6,7 @@
 -- then CycloneDX, which can tell sizes. Images are paired by image_pair.
 -- What a version is paired with: itself; or where a package lost one version and got one, these two. Nothing says which
 -- of several belong together.
-with tagged as (
+with tagged as not materialized (
     select
         tag_image.*,
         image_sbom.sbom_digest,
@@ -14,12 +14,7 @@ with tagged as (
         true as is_told,
     from tag_image
     join image_sbom on tag_image.manifest_digest = image_sbom.manifest_digest
-    where
-        ($platform::varchar is null or $platform in (tag_image.platform, tag_image.series))
-        and (
-            (tag_image.repository = $repository and tag_image.tag = $tag)
-            or (tag_image.repository = $to_repository and tag_image.tag = $to_tag)
-        )
+    where $platform::varchar is null or $platform in (tag_image.platform, tag_image.series)
     qualify
         row_number() over (
             partition by

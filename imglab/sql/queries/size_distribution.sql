@@ -14,16 +14,14 @@ described as (
         image.manifest_digest,
         image.compressed_bytes,
         image.layer_count,
-    from image
-    semi join chosen on image.manifest_digest = chosen.manifest_digest
+    from image_of('chosen') as image
 ),
 
 layer as (
     select
         image_layer.layer_digest,
         max(image_layer.compressed_bytes) as compressed_bytes,
-    from image_layer
-    semi join described on image_layer.manifest_digest = described.manifest_digest
+    from image_layer_of('described') as image_layer
     group by image_layer.layer_digest
 ),
 
