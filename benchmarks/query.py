@@ -2,8 +2,8 @@
 Every question over a large store, beside the same SQL run by hand. The store is GENERATED: made up in the shape of a
 registry, with 1,000 repositories of 100 tags that each moved 100 times between 500 indexes of two platforms.
 
-That is 1 million images, 10 million layers of them, and 10 million tag intervals. Its journal is written by DuckDB, its store
-made by `imglab rebuild`; both are kept in the folder given, and used again.
+That is 1 million images, 10 million layers of them, and 10 million tag intervals. Its journal is written by DuckDB, its
+store made by `imglab rebuild`; both are kept in the folder given, and used again.
 """
 
 from __future__ import annotations
@@ -28,8 +28,8 @@ RUN = "20260101T000000000000Z-generated"
 REPOSITORY, OTHER = "registry.test/team/app1", "registry.test/team/app2"
 
 # One image is `number`; an index has two of them (amd64, arm64), a repository so many indexes one after the other.
-# Six layers of ten come from a base that fifty images of a platform share, four are the image's own. The base is the first of
-# the fifty, and has six layers only; the second has fourteen.
+# Six layers of ten come from a base that fifty images of a platform share, four are the image's own. The base is the
+# first of the fifty, and has six layers only; the second has fourteen.
 IMAGE = """
     select
         number, number % 2 as side, number // 2 as index_number, 'sha256:' || sha256('image ' || number) as digest,

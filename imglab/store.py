@@ -80,7 +80,7 @@ FUNCTIONS = {  # that give relations, with the names of what they take
     "image_stretch": "wanted_repository, wanted_tag, wanted_platform",
     "base_of": "wanted",
     "stretch_base": "wanted_repository, wanted_tag, wanted_platform",
-    "step_match": "pair",
+    "step_match": "pair, layer := 'image_layer'",
     "step_growth": "pair",
     "image_change": "pair",
     "tag_move": "wanted_repository, wanted_tag, wanted_platform",

@@ -95,6 +95,8 @@ match as materialized (
     select
         whole.manifest_digest,
         image.manifest_digest as base_manifest_digest,
+        any_value(image.config_digest) as base_config_digest,
+        any_value(image.chain_digest) as base_chain_digest,
         whole.layer_count,
         max(whole.evidence) as evidence,
     from whole
@@ -103,7 +105,7 @@ match as materialized (
 ),
 
 nearest as (
-    select match.manifest_digest, match.base_manifest_digest,
+    select match.manifest_digest, match.base_manifest_digest, match.base_config_digest,
     from match
     qualify rank() over (partition by match.manifest_digest order by match.layer_count desc) = 1
 ),
@@ -177,11 +179,6 @@ annotated as (
     ) as statement
 ),
 
-nearest_base as (
-    select distinct nearest.base_manifest_digest as manifest_digest,
-    from nearest
-),
-
 label_row as (
     select
         image.manifest_digest,
@@ -190,8 +187,8 @@ label_row as (
         select asked_image.manifest_digest, asked_image.config_digest,
         from asked_image
         union
-        select base.manifest_digest, base.config_digest,
-        from image_of('nearest_base') as base
+        select nearest.base_manifest_digest as manifest_digest, nearest.base_config_digest as config_digest,
+        from nearest
     ) as image
     join stg_config on image.config_digest = stg_config.digest
 ),
@@ -259,6 +256,7 @@ stated_image as (
         stated.digest,
         stated.evidence,
         base.manifest_digest as base_manifest_digest,
+        base.chain_digest as base_chain_digest,
         match.layer_count,
     from stated
     join asked_image on stated.manifest_digest = asked_image.manifest_digest
@@ -291,6 +289,7 @@ candidate as (
         told.name as base_name,
         told.digest as base_digest,
         told.base_manifest_digest,
+        told.base_chain_digest,
         told.evidence,
         told.layer_count,
         1000000 as nearness,
@@ -299,6 +298,7 @@ candidate as (
     select
         match.manifest_digest,
         match.base_manifest_digest,
+        match.base_chain_digest,
         match.evidence,
         match.layer_count,
         match.layer_count as nearness,
@@ -353,7 +353,7 @@ tagged as (
     left join placed_tag as tag_image on placed.base_manifest_digest = tag_image.manifest_digest
 ),
 
-best as materialized (
+best as (
     select
         tagged.*,
         first_value(
@@ -373,11 +373,6 @@ best as materialized (
                 tagged.base_manifest_digest
         ) as chosen,
     from tagged
-),
-
-best_base as (
-    select best.base_manifest_digest as manifest_digest,
-    from best
 )
 
 select
@@ -391,11 +386,10 @@ select
     best.base_repository,
     best.base_tag,
     best.base_tag_seen,
-    base.chain_digest as base_chain_digest,
+    best.base_chain_digest,
     best.layer_count as base_layer_count,
     layer_row.below_bytes as base_bytes,
 from best
-left join image_of('best_base') as base on best.base_manifest_digest = base.manifest_digest
 left join layer_row
     on best.manifest_digest = layer_row.manifest_digest
     and best.layer_count - 1 = layer_row.position

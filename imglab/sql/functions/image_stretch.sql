@@ -2,7 +2,7 @@
 -- gave one image to the platform. Moves of the tag that left this platform's image as it was do not begin a new stretch.
 -- Where an index holds several images for the platform (Windows builds), the first one counts unless the platform names a
 -- series. stretch_number counts from 1 in each tag; digest is what the tag pointed at first.
-with chosen as (
+with given as materialized (
     select
         tag_image.repository,
         tag_image.tag,
@@ -14,13 +14,19 @@ with chosen as (
         tag_image.manifest_digest,
         tag_image.compressed_bytes,
         tag_image.layer_count,
+        tag_image.position,
     from tag_image
     where
         tag_image.repository = wanted_repository
         and (wanted_tag is null or tag_image.tag glob wanted_tag)
         and is_told_tag(tag_image.tag, wanted_tag)
         and wanted_platform in (tag_image.platform, tag_image.series)
-    qualify row_number() over (partition by tag_image.tag, tag_image.valid_from order by tag_image.position) = 1
+),
+
+chosen as (
+    select given.*,
+    from given
+    qualify row_number() over (partition by given.tag, given.valid_from order by given.position) = 1
 ),
 
 marked as (

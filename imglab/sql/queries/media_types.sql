@@ -35,7 +35,7 @@ below as (
         image.compressed_bytes,
         min(pointed.first_seen_at) as first_seen_at,
     from pointed
-    join image_of('pointed') as image on pointed.manifest_digest = image.manifest_digest
+    join image on pointed.manifest_digest = image.manifest_digest
     group by image.manifest_digest, image.media_type, image.compressed_bytes
 ),
 
@@ -45,7 +45,7 @@ layer as (
         max(image_layer.compressed_bytes) as compressed_bytes,
         min(below.first_seen_at) as first_seen_at,
     from below
-    join image_layer_of('below') as image_layer on below.manifest_digest = image_layer.manifest_digest
+    join image_layer on below.manifest_digest = image_layer.manifest_digest
     group by image_layer.layer_digest
 ),
 
