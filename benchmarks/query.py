@@ -206,7 +206,7 @@ def best(call: Callable[[], object]) -> tuple[float, float]:
         call()
         seconds.append(time.monotonic() - began)
         busy.append(time.process_time() - worked)
-        if sum(seconds) > 10:
+        if sum(seconds) > 4:
             break
     return min(seconds), min(busy)
 
