@@ -30,16 +30,14 @@ def test_rows_of_some_keys_are_those_of_a_join(sample: Store, name: str) -> None
     """A key that is wanted twice counts once; one that is null or not known gives nothing."""
     table, keys = BY_KEY[name]
     named = {"index_digest": "digest"}
-    some = f"select distinct {', '.join(keys)} from {table} order by all limit 5"  # noqa: S608
+    some = f"select distinct {', '.join(keys)} from {table} order by all limit 5"
     nothing, unknown = (", ".join(f"{word} as {key}" for key in keys) for word in ("null", "'of nowhere'"))
     wanted = f"({some}) union all ({some}) union all (select {nothing}) union all (select {unknown})"
     columns = ", ".join(f"{key} as {named.get(key, key)}" for key in keys)
     given = sample.sql(
-        f"with key as ({wanted}), wanted as (select {columns} from key) select * from {name}('wanted') order by all"  # noqa: S608
+        f"with key as ({wanted}), wanted as (select {columns} from key) select * from {name}('wanted') order by all"
     )
-    joined = sample.sql(
-        f"select * from {table} semi join ({some}) as key using ({', '.join(keys)}) order by all"  # noqa: S608
-    )
+    joined = sample.sql(f"select * from {table} semi join ({some}) as key using ({', '.join(keys)}) order by all")
     assert given.height >= 5
     assert given.select(joined.columns).equals(joined)
 
