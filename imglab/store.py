@@ -74,6 +74,7 @@ FUNCTIONS = {  # that give relations, with the names of what they take
     "index_image_of": "wanted",
     "tag_interval_of": "wanted",
     "tag_image_of": "wanted",
+    "reference_image": "asked, wanted_platform, wanted_at",
     "pointed_image": "wanted_repository, wanted_tag, wanted_platform, wanted_at",
     "side_image": "tagged, wanted_repository, wanted_tag, wanted_at, is_first",
     "image_pair": "side, are_single_paired",
