@@ -68,8 +68,20 @@ MARTS = (
 )
 VIEWS = ("definition_interval", "tag_definition_interval", "image_sbom")  # marts that are cheap to derive anew
 FUNCTIONS = {  # that give relations, with the names of what they take
+    "image_of": "wanted",
+    "image_layer_of": "wanted",
+    "history_of": "wanted",
+    "index_image_of": "wanted",
+    "tag_interval_of": "wanted",
+    "tag_image_of": "wanted",
+    "reference_image": "asked, wanted_platform, wanted_at",
+    "pointed_image": "wanted_repository, wanted_tag, wanted_platform, wanted_at",
+    "side_image": "tagged, wanted_repository, wanted_tag, wanted_at, is_first",
+    "image_pair": "side, are_single_paired",
+    "image_stretch": "wanted_repository, wanted_tag, wanted_platform",
     "base_of": "wanted",
-    "step_match": "pair",
+    "stretch_base": "wanted_repository, wanted_tag, wanted_platform",
+    "step_match": "pair, layer := 'image_layer'",
     "step_growth": "pair",
     "image_change": "pair",
     "tag_move": "wanted_repository, wanted_tag, wanted_platform",

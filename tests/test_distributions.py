@@ -105,6 +105,24 @@ def test_what_images_share(store: Store) -> None:
     ]
 
 
+def test_an_image_of_two_repositories_counts_once_for_both(tmp_path: Path) -> None:
+    """In each it weighs what it weighs; all together it is one image, and shares nothing with itself."""
+    store = store_of(
+        tmp_path,
+        *image("a1", [10, 20]),
+        *image("b1", [10]),
+        seen("x", "a1", day(1)),
+        elsewhere("y", "a1", 1),
+        elsewhere("z", "b1", 1),
+    )
+    columns = ("repository", "image_count", "layer_count", "unique_layer_count", "image_bytes", "shared_bytes")
+    assert queries.sharing(store).select(columns).rows() == [
+        (None, 2, 3, 2, 40, 10),
+        (OTHER, 2, 3, 2, 40, 10),
+        (REPOSITORY, 1, 2, 2, 30, 0),
+    ]
+
+
 def test_images_that_nobody_described_are_counted_apart(tmp_path: Path) -> None:
     """An index names an image for arm64 of which no source told anything."""
     children = [("a1", "linux/amd64"), ("a2", "linux/arm64")]

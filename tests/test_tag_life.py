@@ -138,6 +138,29 @@ def test_without_definitions_sightings_tell(tmp_path: Path) -> None:
     ]
 
 
+def test_sightings_tell_how_often_a_tag_came_back(tmp_path: Path) -> None:
+    """A move is no return; to be gone and there again is one, whether the tag is there now or not."""
+    gone = {"is_absent": True}
+    store = store_of(
+        tmp_path,
+        [
+            *(seen("stays", "e1", day(1)), seen("stays", "e2", day(3)), seen("stays", "e1", day(5))),
+            *(seen("ends", "e1", day(1)), seen("ends", "e2", day(3)), seen("ends", None, day(4), **gone)),
+            *(seen("back", "e1", day(1)), seen("back", None, day(2), **gone), seen("back", "e1", day(4))),
+            *(seen("twice", "e1", day(1)), seen("twice", None, day(2), **gone), seen("twice", "e2", day(3))),
+            *(seen("twice", None, day(4), **gone), seen("twice", "e2", day(6)), seen("twice", None, day(8), **gone)),
+        ],
+        source="registry",
+    )
+    frame = queries.tag_lifetimes(store, repository=REPOSITORY)
+    assert frame.select("tag", "first_seen_at", "ended_at", "return_count").rows() == [
+        ("back", day(1), None, 1),
+        ("ends", day(1), day(4), 0),
+        ("stays", day(1), None, 0),
+        ("twice", day(1), day(8), 2),
+    ]
+
+
 @pytest.mark.parametrize(
     ("kind", "tags"),
     [

@@ -63,17 +63,7 @@ def fleet_cost(
     shared with such an image counts as not shared.
     Raises InvalidReference for a text that is none.
     """
-    parsed = [Reference.parse(text) for text in references]
-    return store.query(
-        "fleet_cost",
-        {
-            "repositories": [reference.repository for reference in parsed],
-            "tags": [reference.tag for reference in parsed],
-            "digests": [reference.digest for reference in parsed],
-            "platform": platform,
-            "at": instant(at),
-        },
-    )
+    return store.query("fleet_cost", _fleet(references, platform, at))
 
 
 def common_bases(
@@ -90,15 +80,16 @@ def common_bases(
     base_bytes). What a base saves is saved by those below it in part too: these do not add up. Bytes are null where the
     size of a layer is not known. Bases with the same layers are one.
     """
-    fleet = fleet_cost(store, references=references, platform=platform, at=at).with_columns(
-        pl.Series("reference", [str(Reference.parse(text)) for text in references], pl.String)
-    )
-    known = fleet.drop_nulls("manifest_digest")
-    return store.query(
-        "common_bases",
-        {
-            "references": known["reference"].to_list(),
-            "manifest_digests": known["manifest_digest"].to_list(),
-            "asked_at": known["valid_from"].to_list(),
-        },
-    )
+    texts = [str(Reference.parse(text)) for text in references]
+    return store.query("common_bases", _fleet(references, platform, at) | {"references": texts})
+
+
+def _fleet(references: Sequence[str], platform: str, at: datetime | None) -> dict[str, object]:
+    parsed = [Reference.parse(text) for text in references]
+    return {
+        "repositories": [reference.repository for reference in parsed],
+        "tags": [reference.tag for reference in parsed],
+        "digests": [reference.digest for reference in parsed],
+        "platform": platform,
+        "at": instant(at),
+    }

@@ -71,7 +71,7 @@ create or replace macro tag_kind(tag) as
 -- Whether a tag stands for what is attached to a digest and not for an image: cosign's signatures, attestations and
 -- bills of material, and lists of referrers (as `is_artifact_tag` of `sources/tag_choice.py` says it).
 create or replace macro is_artifact_tag(tag) as
-    regexp_full_match(tag, 'sha(256|512)-[0-9a-f]{64}(\.(sig|att|sbom))?');
+    starts_with(tag, 'sha') and regexp_full_match(tag, 'sha(256|512)-[0-9a-f]{64}(\.(sig|att|sbom))?');
 
 -- Whether a question that takes a pattern of tags (null: all) is about a tag, if it matches: about one of artifacts only
 -- if the pattern begins as these do.

@@ -10,19 +10,18 @@
 -- first. All about the tag is null if no tag is known to have pointed there, and base_manifest_digest too if the base is
 -- only named.
 -- base_layer_count and base_bytes are of the first layers of the image itself, null where these are not the base's.
-with asked as (
+with asked as materialized (
     select distinct given.manifest_digest, given.asked_at,
     from query_table(wanted) as given
     where given.manifest_digest is not null
 ),
 
-asked_image as (
+asked_image as materialized (
     select image.*,
-    from image
-    semi join asked on image.manifest_digest = asked.manifest_digest
+    from image_of('asked') as image
 ),
 
-layer_row as (
+layer_row as materialized (
     select
         image_layer.manifest_digest,
         image_layer.position,
@@ -31,8 +30,7 @@ layer_row as (
             when count(*) over below = count(image_layer.compressed_bytes) over below
                 then sum(image_layer.compressed_bytes) over below
         end::bigint as below_bytes,
-    from image_layer
-    semi join asked_image on image_layer.manifest_digest = asked_image.manifest_digest
+    from image_layer_of('asked_image') as image_layer
     window below as (
         partition by image_layer.manifest_digest
         order by image_layer.position
@@ -69,32 +67,45 @@ beginning as (
     from content
 ),
 
-whole as (
-    select image.manifest_digest, image.platform, image.chain_digest,
-    from image
-    where image.chain_digest is not null
-    union all
-    select image.manifest_digest, image.platform, image.diff_chain_digest as chain_digest,
-    from image
-    where image.diff_chain_digest is not null
-),
-
-match as (
+below as materialized (
     select
         asked_image.manifest_digest,
-        whole.manifest_digest as base_manifest_digest,
+        asked_image.platform,
         beginning.layer_count,
-        max(beginning.evidence) as evidence,
+        beginning.evidence,
+        beginning.chain_digest,
     from asked_image
     join beginning
         on asked_image.manifest_digest = beginning.manifest_digest
         and beginning.layer_count < asked_image.layer_count
-    join whole on beginning.chain_digest = whole.chain_digest and asked_image.platform = whole.platform
-    group by asked_image.manifest_digest, whole.manifest_digest, beginning.layer_count
+),
+
+-- Found by chain first and then fetched by place, as image_of does.
+whole as (
+    select below.manifest_digest, below.platform, below.layer_count, below.evidence, image.rowid as place,
+    from below
+    join image on below.chain_digest = image.chain_digest
+    union all
+    select below.manifest_digest, below.platform, below.layer_count, below.evidence, image.rowid as place,
+    from below
+    join image on below.chain_digest = image.diff_chain_digest
+),
+
+match as materialized (
+    select
+        whole.manifest_digest,
+        image.manifest_digest as base_manifest_digest,
+        any_value(image.config_digest) as base_config_digest,
+        any_value(image.chain_digest) as base_chain_digest,
+        whole.layer_count,
+        max(whole.evidence) as evidence,
+    from whole
+    join image on whole.place = image.rowid and whole.platform = image.platform
+    group by whole.manifest_digest, image.manifest_digest, whole.layer_count
 ),
 
 nearest as (
-    select match.manifest_digest, match.base_manifest_digest,
+    select match.manifest_digest, match.base_manifest_digest, match.base_config_digest,
     from match
     qualify rank() over (partition by match.manifest_digest order by match.layer_count desc) = 1
 ),
@@ -173,13 +184,12 @@ label_row as (
         image.manifest_digest,
         unnest(stg_config.labels) as label,
     from (
-        select asked_image.manifest_digest,
+        select asked_image.manifest_digest, asked_image.config_digest,
         from asked_image
         union
-        select nearest.base_manifest_digest,
+        select nearest.base_manifest_digest as manifest_digest, nearest.base_config_digest as config_digest,
         from nearest
-    ) as labelled
-    join image on labelled.manifest_digest = image.manifest_digest
+    ) as image
     join stg_config on image.config_digest = stg_config.digest
 ),
 
@@ -215,7 +225,7 @@ own_label as (
         and labelled.digest is not distinct from below.digest
 ),
 
-stated as (
+stated as materialized (
     select said.*,
     from (
         select annotated.manifest_digest, annotated.name, annotated.digest, 'annotation' as evidence,
@@ -234,6 +244,11 @@ stated as (
         ) = 1
 ),
 
+stated_below as materialized (
+    select index_image.*,
+    from index_image_of('stated') as index_image
+),
+
 stated_image as (
     select
         stated.manifest_digest,
@@ -241,11 +256,12 @@ stated_image as (
         stated.digest,
         stated.evidence,
         base.manifest_digest as base_manifest_digest,
+        base.chain_digest as base_chain_digest,
         match.layer_count,
     from stated
     join asked_image on stated.manifest_digest = asked_image.manifest_digest
-    left join index_image on stated.digest = index_image.index_digest
-    left join image as base
+    left join stated_below as index_image on stated.digest = index_image.index_digest
+    left join image_of('stated_below') as base
         on index_image.manifest_digest = base.manifest_digest
         and asked_image.platform = base.platform
     left join match
@@ -273,6 +289,7 @@ candidate as (
         told.name as base_name,
         told.digest as base_digest,
         told.base_manifest_digest,
+        told.base_chain_digest,
         told.evidence,
         told.layer_count,
         1000000 as nearness,
@@ -281,6 +298,7 @@ candidate as (
     select
         match.manifest_digest,
         match.base_manifest_digest,
+        match.base_chain_digest,
         match.evidence,
         match.layer_count,
         match.layer_count as nearness,
@@ -290,11 +308,25 @@ candidate as (
         and match.layer_count >= told.layer_count
 ),
 
-placed as (
+placed as materialized (
     select
         candidate.*,
         dense_rank() over (partition by candidate.manifest_digest order by candidate.nearness desc) as level,
     from candidate
+),
+
+placed_tag as materialized (
+    select tag_image.*,
+    from tag_image
+    semi join (
+        select tag_image.rowid as place,
+        from tag_image
+        semi join (
+            select unnest(array_agg(distinct placed.base_manifest_digest)) as manifest_digest,
+            from placed
+        ) as listed on tag_image.manifest_digest = listed.manifest_digest
+    ) as found on tag_image.rowid = found.place
+    where not is_artifact_tag(tag_image.tag)
 ),
 
 tagged as (
@@ -318,9 +350,7 @@ tagged as (
         end as distance,
     from asked
     join placed on asked.manifest_digest = placed.manifest_digest
-    left join tag_image
-        on placed.base_manifest_digest = tag_image.manifest_digest
-        and not is_artifact_tag(tag_image.tag)
+    left join placed_tag as tag_image on placed.base_manifest_digest = tag_image.manifest_digest
 ),
 
 best as (
@@ -356,11 +386,10 @@ select
     best.base_repository,
     best.base_tag,
     best.base_tag_seen,
-    base.chain_digest as base_chain_digest,
+    best.base_chain_digest,
     best.layer_count as base_layer_count,
     layer_row.below_bytes as base_bytes,
 from best
-left join image as base on best.base_manifest_digest = base.manifest_digest
 left join layer_row
     on best.manifest_digest = layer_row.manifest_digest
     and best.layer_count - 1 = layer_row.position

@@ -15,27 +15,28 @@
 -- images have (Apply image, Install update, foreign layers). Where a base ends that has more is told nowhere: its other
 -- steps count as the image's. Steps are compared as Dockerfiles have them (plain_step), settings included.
 -- pulled_bytes: of the layers that the second image has and the first has not, each once; null where one is not known.
-with wanted_pair as (
+with wanted_pair as materialized (
     select distinct
         given.from_manifest_digest,
         given.to_manifest_digest,
     from query_table(pair) as given
 ),
 
-wanted_image as (
+wanted_digest as (
+    select wanted_pair.from_manifest_digest as manifest_digest,
+    from wanted_pair
+    union
+    select wanted_pair.to_manifest_digest as manifest_digest,
+    from wanted_pair
+),
+
+wanted_image as materialized (
     select
         image.manifest_digest,
         image.config_digest,
         image.layer_count,
         image.step_source,
-    from image
-    semi join (
-        select wanted_pair.from_manifest_digest as manifest_digest,
-        from wanted_pair
-        union
-        select wanted_pair.to_manifest_digest as manifest_digest,
-        from wanted_pair
-    ) as wanted on image.manifest_digest = wanted.manifest_digest
+    from image_of('wanted_digest') as image
 ),
 
 line as (
@@ -56,7 +57,7 @@ line as (
             order by stg_history.position
         ) as filled_count,
     from wanted_image
-    join stg_history on wanted_image.config_digest = stg_history.config_digest
+    join history_of('wanted_image') as stg_history on wanted_image.config_digest = stg_history.config_digest
 ),
 
 rooted as (
@@ -126,8 +127,7 @@ layered as (
                 count(*) over one_image
             )
         ) as base_count,
-    from image_layer
-    semi join wanted_image on image_layer.manifest_digest = wanted_image.manifest_digest
+    from image_layer_of('wanted_image') as image_layer
     left join stepped on image_layer.manifest_digest = stepped.manifest_digest
     window one_image as (partition by image_layer.manifest_digest)
 ),

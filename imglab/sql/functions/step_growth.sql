@@ -26,19 +26,17 @@ wanted_digest as (
 
 wanted_image as materialized (
     select image.*,
-    from image
-    semi join wanted_digest on image.manifest_digest = wanted_digest.manifest_digest
+    from image_of('wanted_digest') as image
 ),
 
-wanted_layer as materialized (
+compared_layer as materialized (
     select image_layer.*,
-    from image_layer
-    semi join wanted_digest on image_layer.manifest_digest = wanted_digest.manifest_digest
+    from image_layer_of('wanted_digest') as image_layer
 ),
 
 layered as (
-    select wanted_layer.manifest_digest,
-    from wanted_layer
+    select compared_layer.manifest_digest,
+    from compared_layer
     union
     select wanted_image.manifest_digest,
     from wanted_image
@@ -66,7 +64,7 @@ placed as (
             order by step.from_position nulls last
             rows between unbounded preceding and current row
         ) as behind_position,
-    from step_match(pair) as step
+    from step_match(pair, layer := 'compared_layer') as step
 ),
 
 stepped as (
@@ -98,10 +96,10 @@ stepped as (
     join placed
         on weighed.from_manifest_digest = placed.from_manifest_digest
         and weighed.to_manifest_digest = placed.to_manifest_digest
-    left join wanted_layer as layer_from
+    left join compared_layer as layer_from
         on placed.from_manifest_digest = layer_from.manifest_digest
         and placed.from_position = layer_from.position
-    left join wanted_layer as layer_to
+    left join compared_layer as layer_to
         on placed.to_manifest_digest = layer_to.manifest_digest
         and placed.to_position = layer_to.position
     where weighed.has_layers

@@ -1,4 +1,5 @@
--- Function of a relation `pair` (by name; columns from_manifest_digest, to_manifest_digest): which layer of one image is
+-- Function of a relation `pair` (by name; columns from_manifest_digest, to_manifest_digest), and of a relation with their
+-- layers where those were read before (by name; else they are looked for in image_layer): which layer of one image is
 -- which of the other. One row per pair and layer of either image, paired one to one where they match: `from_position`
 -- or `to_position` is null for a layer that has no partner. Pairs may be given twice and count once.
 -- Rules, each over what those before it left, within it the k-th with the k-th of the same key:
@@ -42,7 +43,7 @@ wanted_digest as (
 
 wanted_layer as materialized (
     select image_layer.*,
-    from image_layer
+    from query_table(layer) as image_layer
     semi join wanted_digest on image_layer.manifest_digest = wanted_digest.manifest_digest
 ),
 

@@ -33,36 +33,35 @@ move as (
     where pointed.from_digest <> pointed.digest
 ),
 
+given as materialized (
+    select
+        tag_image.tag,
+        tag_image.valid_from,
+        tag_image.position,
+        tag_image.manifest_digest,
+        tag_image.platform,
+        tag_image.series,
+        tag_image.compressed_bytes,
+    from tag_image
+    where
+        tag_image.repository = wanted_repository
+        and (wanted_tag is null or tag_image.tag glob wanted_tag)
+),
+
 side as (
     select
-        move.tag,
         move.valid_from as moved_at,
         true as is_from,
-        tag_image.position,
-        tag_image.manifest_digest,
-        tag_image.platform,
-        tag_image.series,
-        tag_image.compressed_bytes,
+        given.* exclude (valid_from),
     from move
-    join tag_image
-        on move.repository = tag_image.repository
-        and move.tag = tag_image.tag
-        and move.from_valid_from = tag_image.valid_from
+    join given on move.tag = given.tag and move.from_valid_from = given.valid_from
     union all
     select
-        move.tag,
         move.valid_from as moved_at,
         false as is_from,
-        tag_image.position,
-        tag_image.manifest_digest,
-        tag_image.platform,
-        tag_image.series,
-        tag_image.compressed_bytes,
+        given.* exclude (valid_from),
     from move
-    join tag_image
-        on move.repository = tag_image.repository
-        and move.tag = tag_image.tag
-        and move.valid_from = tag_image.valid_from
+    join given on move.tag = given.tag and move.valid_from = given.valid_from
 ),
 
 kept as (

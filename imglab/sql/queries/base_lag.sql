@@ -6,123 +6,24 @@
 -- Moves of other platforms are none. Of several images for the platform (Windows builds) the first one counts unless
 -- $platform names a series.
 -- Parameters: $repository, $tag, $platform, $since, $until (null: no limit)
-with chosen as (
-    select
-        tag_image.repository,
-        tag_image.tag,
-        tag_image.platform,
-        tag_image.valid_from,
-        tag_image.valid_to,
-        tag_image.last_observed_at,
-        tag_image.digest,
-        tag_image.manifest_digest,
-        tag_image.compressed_bytes,
-        tag_image.layer_count,
-    from tag_image
-    where
-        tag_image.repository = $repository
-        and tag_image.tag = $tag
-        and $platform in (tag_image.platform, tag_image.series)
-    qualify row_number() over (partition by tag_image.tag, tag_image.valid_from order by tag_image.position) = 1
-),
-
-marked as (
-    select
-        chosen.*,
-        coalesce(
-            lag(chosen.manifest_digest) over by_time = chosen.manifest_digest
-            and lag(chosen.valid_to) over by_time = chosen.valid_from,
-            false
-        ) as is_same,
-    from chosen
-    window by_time as (partition by chosen.tag order by chosen.valid_from)
-),
-
-numbered as (
-    select
-        marked.*,
-        count(*) filter (where not marked.is_same) over (partition by marked.tag order by marked.valid_from)
-            as stretch_number,
-    from marked
-),
-
-stretch as (
-    select
-        numbered.repository,
-        numbered.tag,
-        numbered.platform,
-        numbered.stretch_number,
-        min(numbered.valid_from) as valid_from,
-        case when bool_or(numbered.valid_to is null) then null else max(numbered.valid_to) end as valid_to,
-        max(numbered.last_observed_at) as last_observed_at,
-        arg_min(numbered.digest, numbered.valid_from) as digest,
-        any_value(numbered.manifest_digest) as manifest_digest,
-        any_value(numbered.compressed_bytes) as compressed_bytes,
-        any_value(numbered.layer_count) as layer_count,
-    from numbered
-    group by numbered.repository, numbered.tag, numbered.platform, numbered.stretch_number
-),
-
-wanted as (
-    select stretch.manifest_digest, stretch.valid_from as asked_at,
-    from stretch
-),
-
-found as (
-    select
-        stretch.*,
-        base.* exclude (manifest_digest, asked_at),
-    from stretch
-    left join base_of(wanted) as base
-        on stretch.manifest_digest = base.manifest_digest
-        and stretch.valid_from = base.asked_at
-        and base.level = 1
-),
-
-ranked as (
-    select
-        found.*,
-        row_number() over (
-            partition by found.tag, found.stretch_number, found.level
-            order by
-                is_rolling_tag(found.base_tag),
-                followed.stretch_count desc,
-                followed.is_number,
-                followed.tag_length,
-                followed.base_tag
-        ) as tag_rank,
-    from found
-    left join (
-        select
-            found.tag,
-            found.level,
-            found.base_repository,
-            found.base_tag,
-            count(*) as stretch_count,
-            tag_kind(found.base_tag) <> 'name' as is_number,
-            length(found.base_tag) as tag_length,
-        from found
-        group by found.tag, found.level, found.base_repository, found.base_tag
-    ) as followed
-        on found.tag = followed.tag
-        and found.level = followed.level
-        and found.base_repository = followed.base_repository
-        and found.base_tag = followed.base_tag
+with found as materialized (
+    select stretch_base.*,
+    from stretch_base($repository, $tag, $platform) as stretch_base
+    where stretch_base.tag = $tag and (stretch_base.level = 1 or stretch_base.level is null)
 ),
 
 based as (
     select
-        ranked.*,
+        found.*,
         coalesce(
-            lag(ranked.base_chain_digest) over by_time = ranked.base_chain_digest
-            and lag(ranked.base_repository) over by_time = ranked.base_repository
-            and lag(ranked.base_tag) over by_time = ranked.base_tag
-            and lag(ranked.valid_to) over by_time = ranked.valid_from,
+            lag(found.base_chain_digest) over by_time = found.base_chain_digest
+            and lag(found.base_repository) over by_time = found.base_repository
+            and lag(found.base_tag) over by_time = found.base_tag
+            and lag(found.valid_to) over by_time = found.valid_from,
             false
         ) as is_same,
-    from ranked
-    where ranked.tag_rank = 1
-    window by_time as (order by ranked.valid_from)
+    from found
+    window by_time as (order by found.valid_from)
 ),
 
 counted as (
@@ -132,7 +33,7 @@ counted as (
     from based
 ),
 
-stay as (
+stay as materialized (
     select
         counted.repository,
         counted.tag,
@@ -174,8 +75,14 @@ ordered as (
 ),
 
 followed_tag as (
-    select distinct stay.base_repository as repository, stay.base_tag as tag,
+    select stay.base_repository as repository, stay.base_tag as tag,
     from stay
+),
+
+followed_image as materialized (
+    select tag_image.*,
+    from tag_image_of('followed_tag') as tag_image
+    where $platform in (tag_image.platform, tag_image.series)
 ),
 
 base_moment as (
@@ -186,14 +93,12 @@ base_moment as (
         tag_image.valid_to,
         image.chain_digest,
         tag_interval.valid_from_earliest,
-    from tag_image
-    semi join followed_tag on tag_image.repository = followed_tag.repository and tag_image.tag = followed_tag.tag
-    join tag_interval
+    from followed_image as tag_image
+    join tag_interval_of('followed_tag') as tag_interval
         on tag_image.repository = tag_interval.repository
         and tag_image.tag = tag_interval.tag
         and tag_image.valid_from = tag_interval.valid_from
-    join image on tag_image.manifest_digest = image.manifest_digest
-    where $platform in (tag_image.platform, tag_image.series)
+    join image_of('followed_image') as image on tag_image.manifest_digest = image.manifest_digest
     qualify
         row_number() over (
             partition by tag_image.repository, tag_image.tag, tag_image.valid_from

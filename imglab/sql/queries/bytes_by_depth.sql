@@ -3,19 +3,10 @@
 -- counts once among the unique ones of that depth.
 -- Parameters: $repository, $tag (globs; null: all), $platform (null: all), $at (null: now)
 with chosen as (
-    select distinct
-        tag_image.repository,
-        tag_image.manifest_digest,
-    from tag_image
-    where
-        ($repository::varchar is null or tag_image.repository glob $repository)
-        and ($tag::varchar is null or tag_image.tag glob $tag)
-        and is_told_tag(tag_image.tag, $tag)
-        and ($platform::varchar is null or $platform in (tag_image.platform, tag_image.series))
-        and case
-            when $at::timestamptz is null then tag_image.valid_to is null
-            else tag_image.valid_from <= $at and (tag_image.valid_to is null or tag_image.valid_to > $at)
-        end
+    select
+        pointed_image.repository,
+        pointed_image.manifest_digest,
+    from pointed_image($repository::varchar, $tag::varchar, $platform::varchar, $at::timestamptz) as pointed_image
 ),
 
 stacked as (
@@ -23,8 +14,7 @@ stacked as (
         image_layer.position,
         image_layer.layer_digest,
         image_layer.compressed_bytes,
-    from image_layer
-    semi join chosen on image_layer.manifest_digest = chosen.manifest_digest
+    from image_layer_of('chosen') as image_layer
 ),
 
 distinct_layer as (

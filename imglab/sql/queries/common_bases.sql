@@ -2,26 +2,29 @@
 -- layers are one; an image of the fleet that is itself the base of another counts for it.
 -- base_bytes is what the layers up to the base weigh once each (where one image has it packed anew, both count), and
 -- saved_bytes they weigh image by image less that. Null where a size is not known.
--- Parameters: $references, $manifest_digests, $asked_at (lists of the same length: the fleet's images, each once or more
--- often, with the instant at which names of bases are asked for; null: when the image was made)
-with member as (
+-- Parameters: $references, $repositories, $tags, $digests (lists of the same length, the last two with nulls: the fleet as
+-- text, and its parts), $platform, $at (null: the newest)
+with asked as (
     select
         unnest(generate_series(0, len($references::varchar[]) - 1)) as position,
         unnest($references::varchar[]) as reference,
-        unnest($manifest_digests::varchar[]) as manifest_digest,
-        unnest($asked_at::timestamptz[]) as asked_at,
+        unnest($repositories::varchar[]) as repository,
+        unnest($tags::varchar[]) as tag,
+        unnest($digests::varchar[]) as digest,
 ),
 
-fleet as (
+-- Names of bases are asked for at the instant at which the tag moved there; of digests, when the image was made.
+fleet as materialized (
     select
-        member.position,
-        member.reference,
+        asked.position,
+        asked.reference,
         member.manifest_digest,
-        coalesce(member.asked_at, image.created_at, timestamptz '1970-01-01 00:00:00+00') as asked_at,
-        image.chain_digest,
-        image.layer_count,
-    from member
-    join image on member.manifest_digest = image.manifest_digest
+        coalesce(member.valid_from, member.created_at, timestamptz '1970-01-01 00:00:00+00') as asked_at,
+        member.chain_digest,
+        member.layer_count,
+    from asked
+    join reference_image('asked', $platform, $at::timestamptz) as member on asked.position = member.position
+    where member.manifest_digest is not null
 ),
 
 wanted as (
@@ -67,7 +70,7 @@ base_layer as (
         image_layer.layer_digest,
         image_layer.compressed_bytes,
     from standing
-    join image_layer
+    join image_layer_of('standing') as image_layer
         on standing.manifest_digest = image_layer.manifest_digest
         and image_layer.position < standing.base_layer_count
 ),

@@ -8,11 +8,19 @@ with asked as (
         unnest($to_digests::varchar[]) as to_manifest_digest,
 ),
 
+asked_image as (
+    select asked.from_manifest_digest as manifest_digest,
+    from asked
+    union
+    select asked.to_manifest_digest as manifest_digest,
+    from asked
+),
+
 pair as (
     select asked.*,
     from asked
-    join image as image_from on asked.from_manifest_digest = image_from.manifest_digest
-    join image as image_to on asked.to_manifest_digest = image_to.manifest_digest
+    join image_of('asked_image') as image_from on asked.from_manifest_digest = image_from.manifest_digest
+    join image_of('asked_image') as image_to on asked.to_manifest_digest = image_to.manifest_digest
     where
         image_from.layer_count is not null
         and image_to.layer_count is not null
@@ -28,7 +36,8 @@ held as (
         bool_or(image_layer.is_foreign) as is_foreign,
         max(image_layer.compressed_bytes) as compressed_bytes,
     from pair
-    join image_layer on image_layer.manifest_digest in (pair.from_manifest_digest, pair.to_manifest_digest)
+    join image_layer_of('asked_image') as image_layer
+        on image_layer.manifest_digest in (pair.from_manifest_digest, pair.to_manifest_digest)
     group by pair.from_manifest_digest, pair.to_manifest_digest, image_layer.layer_digest
 ),
 

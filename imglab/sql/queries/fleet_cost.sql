@@ -12,35 +12,15 @@ with asked as (
         unnest($digests::varchar[]) as digest,
 ),
 
-pointed as (
-    select
-        asked.position,
-        asked.repository,
-        coalesce(asked.tag, case when asked.digest is null then 'latest' end) as tag,
-        coalesce(asked.digest, tag_interval.digest) as digest,
-        tag_interval.valid_from,
-    from asked
-    left join tag_interval
-        on asked.digest is null
-        and asked.repository = tag_interval.repository
-        and coalesce(asked.tag, 'latest') = tag_interval.tag
-        and (
-            $at::timestamptz is null
-            or (tag_interval.valid_from <= $at and (tag_interval.valid_to is null or tag_interval.valid_to > $at))
-        )
-    qualify row_number() over (partition by asked.position order by tag_interval.valid_from desc nulls last) = 1
+pointed as materialized (
+    select reference_image.*,
+    from reference_image('asked', $platform, $at::timestamptz) as reference_image
 ),
 
 given as (
-    select
-        pointed.position,
-        image.manifest_digest,
-        image.layer_count,
+    select pointed.*,
     from pointed
-    join index_image on pointed.digest = index_image.index_digest
-    join image on index_image.manifest_digest = image.manifest_digest
-    where $platform in (image.platform, image.series)
-    qualify row_number() over (partition by pointed.position order by index_image.position) = 1
+    where pointed.manifest_digest is not null
 ),
 
 layer as (
@@ -50,7 +30,7 @@ layer as (
         max(image_layer.compressed_bytes) as compressed_bytes,
         count(image_layer.compressed_bytes) > 0 as is_sized,
     from given
-    join image_layer on given.manifest_digest = image_layer.manifest_digest
+    join image_layer_of('given') as image_layer on given.manifest_digest = image_layer.manifest_digest
     group by given.position, image_layer.layer_digest
 ),
 
@@ -98,7 +78,7 @@ select
     $platform::varchar as platform,
     pointed.valid_from,
     pointed.digest,
-    given.manifest_digest,
+    pointed.manifest_digest,
     weighed.total_bytes,
     weighed.unique_bytes,
     weighed.total_bytes - weighed.unique_bytes as shared_bytes,
@@ -110,7 +90,6 @@ select
     coalesce(sum(weighed.added_bytes) over (), 0)::bigint as fleet_bytes,
     count(*) filter (where weighed.position is null) over () as unknown_count,
 from pointed
-left join given on pointed.position = given.position
 left join weighed on pointed.position = weighed.position
 window so_far as (order by pointed.position rows between unbounded preceding and current row)
 order by pointed.position

@@ -4,17 +4,13 @@
 -- its time; $platform (null: all that both have). Without $since it is the first image of each platform that a source
 -- described, or the newest where another tag is compared with; without $until the newest that one described.
 -- $is_one_tag: both sides are the same tag.
--- Images are paired by series; where each side has one of a platform, whatever its build; where two digests name one
--- image each, these.
-with tagged as (
+-- Images are paired by image_pair; where two digests name one image each, these.
+with tagged as not materialized (
     select
         tag_image.*,
-        tag_image.compressed_bytes is not null as is_described,
+        tag_image.compressed_bytes is not null as is_told,
     from tag_image
-    where
-        tag_image.repository in ($repository, $to_repository)
-        and tag_image.tag in ($tag, $to_tag)
-        and ($platform::varchar is null or $platform in (tag_image.platform, tag_image.series))
+    where $platform::varchar is null or $platform in (tag_image.platform, tag_image.series)
 ),
 
 named as (
@@ -40,143 +36,43 @@ named_choice as (
     where $platform::varchar is null or $platform in (named.platform, named.series)
 ),
 
-first_tagged as (
-    select
-        tagged.*,
-        tagged.valid_from as at,
-    from tagged
-    where
-        tagged.repository = $repository
-        and tagged.tag = $tag
-        and tagged.is_described
-        and $digest::varchar is null
-        and $since::timestamptz is null
-        and $is_one_tag
-    qualify rank() over (partition by tagged.series order by tagged.valid_from) = 1
-),
-
-newest_tagged as (
-    select
-        tagged.*,
-        tagged.last_observed_at as at,
-    from tagged
-    where
-        tagged.repository = $repository
-        and tagged.tag = $tag
-        and tagged.is_described
-        and $digest::varchar is null
-        and $since::timestamptz is null
-        and not $is_one_tag
-    qualify rank() over (order by tagged.valid_from desc) = 1
-),
-
-since_tagged as (
-    select
-        tagged.*,
-        $since::timestamptz as at,
-    from tagged
-    where
-        tagged.repository = $repository
-        and tagged.tag = $tag
-        and $digest::varchar is null
-        and tagged.valid_from <= $since
-        and (tagged.valid_to is null or tagged.valid_to > $since)
-),
-
-until_tagged as (
-    select
-        tagged.*,
-        $until::timestamptz as at,
-    from tagged
-    where
-        tagged.repository = $to_repository
-        and tagged.tag = $to_tag
-        and $to_digest::varchar is null
-        and tagged.valid_from <= $until
-        and (tagged.valid_to is null or tagged.valid_to > $until)
-),
-
-now_tagged as (
-    select
-        tagged.*,
-        tagged.last_observed_at as at,
-    from tagged
-    where
-        tagged.repository = $to_repository
-        and tagged.tag = $to_tag
-        and $to_digest::varchar is null
-        and $until::timestamptz is null
-        and tagged.is_described
-    qualify rank() over (order by tagged.valid_from desc) = 1
-),
-
 chosen as (
-    select true as is_from, first_tagged.*,
-    from first_tagged
-    union all by name
-    select true as is_from, newest_tagged.*,
-    from newest_tagged
-    union all by name
-    select true as is_from, since_tagged.*,
-    from since_tagged
+    select true as is_from, side_image.*,
+    from side_image(
+        'tagged', $repository, case when $digest::varchar is null then $tag end, $since::timestamptz, $is_one_tag
+    ) as side_image
     union all by name
     select true as is_from, $repository::varchar as repository, named_choice.*,
     from named_choice
     where named_choice.digest = $digest
     union all by name
-    select false as is_from, until_tagged.*,
-    from until_tagged
-    union all by name
-    select false as is_from, now_tagged.*,
-    from now_tagged
+    select false as is_from, side_image.*,
+    from side_image(
+        'tagged', $to_repository, case when $to_digest::varchar is null then $to_tag end, $until::timestamptz, false
+    ) as side_image
     union all by name
     select false as is_from, $to_repository::varchar as repository, named_choice.*,
     from named_choice
     where named_choice.digest = $to_digest
 ),
 
-counted as (
-    select
-        chosen.*,
-        row_number() over (partition by chosen.is_from, chosen.series order by chosen.position) as series_number,
-        count(*) over (partition by chosen.is_from, chosen.platform) as platform_count,
-        count(*) over (partition by chosen.is_from) as image_count,
-    from chosen
-),
-
 pair as materialized (
     select
-        image_from.repository,
-        image_from.tag,
-        image_to.repository as to_repository,
-        image_to.tag as to_tag,
-        image_to.platform,
-        image_from.series as from_series,
-        image_to.series as to_series,
-        image_from.at as from_at,
-        image_to.at as to_at,
-        image_from.digest as from_digest,
-        image_to.digest as to_digest,
-        image_from.manifest_digest as from_manifest_digest,
-        image_to.manifest_digest as to_manifest_digest,
-        image_to.position as index_position,
-    from (select counted.* from counted where counted.is_from) as image_from
-    join (select counted.* from counted where not counted.is_from) as image_to
-        on (
-            image_from.series is not distinct from image_to.series
-            and image_from.series_number = image_to.series_number
-        )
-        or (
-            image_from.platform = image_to.platform
-            and image_from.platform_count = 1
-            and image_to.platform_count = 1
-        )
-        or (
-            image_from.image_count = 1
-            and image_to.image_count = 1
-            and $digest::varchar is not null
-            and $to_digest::varchar is not null
-        )
+        compared.image_from.repository,
+        compared.image_from.tag,
+        compared.image_to.repository as to_repository,
+        compared.image_to.tag as to_tag,
+        compared.image_to.platform,
+        compared.image_from.series as from_series,
+        compared.image_to.series as to_series,
+        compared.image_from.at as from_at,
+        compared.image_to.at as to_at,
+        compared.image_from.digest as from_digest,
+        compared.image_to.digest as to_digest,
+        compared.image_from.manifest_digest as from_manifest_digest,
+        compared.image_to.manifest_digest as to_manifest_digest,
+        compared.image_to.position as index_position,
+    from image_pair('chosen', $digest::varchar is not null and $to_digest::varchar is not null) as compared
 )
 
 select

@@ -1,55 +1,18 @@
--- One row per stretch of time in which a tag gave one image to a platform, and layer of that image; by time, then
--- position. Moves of the tag that left this platform's image as it was do not begin a new stretch. Where an index holds
--- several images for the platform (Windows builds), the first one counts unless $platform names a series.
+-- One row per stretch of time in which a tag gave one image to a platform (image_stretch), and layer of that image; by
+-- time, then position.
 -- step_group: one of the nine steps with the largest layers, `other steps`, or `unknown step`.
 -- Parameters: $repository, $tag, $platform, $since, $until (null: no limit)
-with chosen as (
+with stretch as (
     select
-        tag_image.repository,
-        tag_image.tag,
-        tag_image.valid_from,
-        tag_image.valid_to,
-        tag_image.last_observed_at,
-        tag_image.manifest_digest,
-        tag_image.platform,
-    from tag_image
-    where
-        tag_image.repository = $repository
-        and tag_image.tag = $tag
-        and $platform in (tag_image.platform, tag_image.series)
-    qualify row_number() over (partition by tag_image.valid_from order by tag_image.position) = 1
-),
-
-marked as (
-    select
-        chosen.*,
-        coalesce(
-            lag(chosen.manifest_digest) over by_time = chosen.manifest_digest
-            and lag(chosen.valid_to) over by_time = chosen.valid_from,
-            false
-        ) as is_same,
-    from chosen
-    window by_time as (order by chosen.valid_from)
-),
-
-numbered as (
-    select
-        marked.*,
-        count(*) filter (where not marked.is_same) over (order by marked.valid_from) as stretch_number,
-    from marked
-),
-
-stretch as (
-    select
-        any_value(numbered.repository) as repository,
-        any_value(numbered.tag) as tag,
-        any_value(numbered.platform) as platform,
-        min(numbered.valid_from) as valid_from,
-        case when bool_or(numbered.valid_to is null) then null else max(numbered.valid_to) end as valid_to,
-        max(numbered.last_observed_at) as last_observed_at,
-        any_value(numbered.manifest_digest) as manifest_digest,
-    from numbered
-    group by numbered.stretch_number
+        image_stretch.repository,
+        image_stretch.tag,
+        image_stretch.platform,
+        image_stretch.valid_from,
+        image_stretch.valid_to,
+        image_stretch.last_observed_at,
+        image_stretch.manifest_digest,
+    from image_stretch($repository, $tag, $platform) as image_stretch
+    where image_stretch.tag = $tag
 ),
 
 layered as (
@@ -66,7 +29,7 @@ layered as (
             rows between unbounded preceding and current row
         )::bigint as stack_to_bytes,
     from stretch
-    join image_layer on stretch.manifest_digest = image_layer.manifest_digest
+    join image_layer_of('stretch') as image_layer on stretch.manifest_digest = image_layer.manifest_digest
     where
         ($since::timestamptz is null or stretch.valid_to is null or stretch.valid_to > $since)
         and ($until::timestamptz is null or stretch.valid_from < $until)

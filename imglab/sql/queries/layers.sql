@@ -40,5 +40,5 @@ select
     image_layer.created_by,
     image_layer.step_created_at,
 from chosen
-join image_layer on chosen.manifest_digest = image_layer.manifest_digest
+join image_layer_of('chosen') as image_layer on chosen.manifest_digest = image_layer.manifest_digest
 order by image_layer.position

@@ -3,22 +3,18 @@
 -- Without $since the first image of each platform with a bill of materials, or the newest where another tag is compared
 -- with; without $until the newest with one. $is_one_tag: both sides are the same tag.
 -- Of several bills of materials that of the image's own index counts first, then that of the image and not of a stage,
--- then CycloneDX, which can tell sizes. Images are paired by series; where each side has one of a platform, whatever its build.
+-- then CycloneDX, which can tell sizes. Images are paired by image_pair.
 -- What a version is paired with: itself; or where a package lost one version and got one, these two. Nothing says which
 -- of several belong together.
-with tagged as (
+with tagged as not materialized (
     select
         tag_image.*,
         image_sbom.sbom_digest,
         array_to_string(image_sbom.tools, ', ') as tools,
+        true as is_told,
     from tag_image
     join image_sbom on tag_image.manifest_digest = image_sbom.manifest_digest
-    where
-        ($platform::varchar is null or $platform in (tag_image.platform, tag_image.series))
-        and (
-            (tag_image.repository = $repository and tag_image.tag = $tag)
-            or (tag_image.repository = $to_repository and tag_image.tag = $to_tag)
-        )
+    where $platform::varchar is null or $platform in (tag_image.platform, tag_image.series)
     qualify
         row_number() over (
             partition by
@@ -32,110 +28,33 @@ with tagged as (
         ) = 1
 ),
 
-first_tagged as (
-    select tagged.*, tagged.valid_from as at,
-    from tagged
-    where
-        tagged.repository = $repository
-        and tagged.tag = $tag
-        and $since::timestamptz is null
-        and $is_one_tag
-    qualify rank() over (partition by tagged.series order by tagged.valid_from) = 1
-),
-
-newest_tagged as (
-    select tagged.*, tagged.last_observed_at as at,
-    from tagged
-    where
-        tagged.repository = $repository
-        and tagged.tag = $tag
-        and $since::timestamptz is null
-        and not $is_one_tag
-    qualify rank() over (order by tagged.valid_from desc) = 1
-),
-
-since_tagged as (
-    select tagged.*, $since::timestamptz as at,
-    from tagged
-    where
-        tagged.repository = $repository
-        and tagged.tag = $tag
-        and tagged.valid_from <= $since
-        and (tagged.valid_to is null or tagged.valid_to > $since)
-),
-
-until_tagged as (
-    select tagged.*, $until::timestamptz as at,
-    from tagged
-    where
-        tagged.repository = $to_repository
-        and tagged.tag = $to_tag
-        and tagged.valid_from <= $until
-        and (tagged.valid_to is null or tagged.valid_to > $until)
-),
-
-now_tagged as (
-    select tagged.*, tagged.last_observed_at as at,
-    from tagged
-    where
-        tagged.repository = $to_repository
-        and tagged.tag = $to_tag
-        and $until::timestamptz is null
-    qualify rank() over (order by tagged.valid_from desc) = 1
-),
-
 chosen as (
-    select true as is_from, first_tagged.*,
-    from first_tagged
+    select true as is_from, side_image.*,
+    from side_image('tagged', $repository, $tag, $since::timestamptz, $is_one_tag) as side_image
     union all by name
-    select true as is_from, newest_tagged.*,
-    from newest_tagged
-    union all by name
-    select true as is_from, since_tagged.*,
-    from since_tagged
-    union all by name
-    select false as is_from, until_tagged.*,
-    from until_tagged
-    union all by name
-    select false as is_from, now_tagged.*,
-    from now_tagged
-),
-
-counted as (
-    select
-        chosen.*,
-        row_number() over (partition by chosen.is_from, chosen.series order by chosen.position) as series_number,
-        count(*) over (partition by chosen.is_from, chosen.platform) as platform_count,
-    from chosen
+    select false as is_from, side_image.*,
+    from side_image('tagged', $to_repository, $to_tag, $until::timestamptz, false) as side_image
 ),
 
 pair as (
     select
-        image_to.platform,
-        image_from.series as from_series,
-        image_to.series as to_series,
-        image_from.at as from_at,
-        image_to.at as to_at,
-        image_from.digest as from_digest,
-        image_to.digest as to_digest,
-        image_from.manifest_digest as from_manifest_digest,
-        image_to.manifest_digest as to_manifest_digest,
-        image_from.sbom_digest as from_sbom_digest,
-        image_to.sbom_digest as to_sbom_digest,
-        image_from.tools as from_tools,
-        image_to.tools as to_tools,
-        row_number() over (order by image_to.platform, image_to.series, image_to.position) as pair_number,
-    from (select counted.* from counted where counted.is_from) as image_from
-    join (select counted.* from counted where not counted.is_from) as image_to
-        on (
-            image_from.series is not distinct from image_to.series
-            and image_from.series_number = image_to.series_number
-        )
-        or (
-            image_from.platform = image_to.platform
-            and image_from.platform_count = 1
-            and image_to.platform_count = 1
-        )
+        compared.image_to.platform,
+        compared.image_from.series as from_series,
+        compared.image_to.series as to_series,
+        compared.image_from.at as from_at,
+        compared.image_to.at as to_at,
+        compared.image_from.digest as from_digest,
+        compared.image_to.digest as to_digest,
+        compared.image_from.manifest_digest as from_manifest_digest,
+        compared.image_to.manifest_digest as to_manifest_digest,
+        compared.image_from.sbom_digest as from_sbom_digest,
+        compared.image_to.sbom_digest as to_sbom_digest,
+        compared.image_from.tools as from_tools,
+        compared.image_to.tools as to_tools,
+        row_number() over (
+            order by compared.image_to.platform, compared.image_to.series, compared.image_to.position
+        ) as pair_number,
+    from image_pair('chosen', false) as compared
 ),
 
 listed as (

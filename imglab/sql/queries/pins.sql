@@ -27,17 +27,34 @@ holder as (
     join index_image on asked.digest = index_image.manifest_digest
 ),
 
-held as (
+-- Found by repository first and then fetched by place, as tag_interval_of does.
+known as materialized (
     select
-        holder.position,
+        tag_interval.repository,
         tag_interval.tag,
         tag_interval.valid_from,
         tag_interval.valid_to,
         tag_interval.last_observed_at,
+        tag_interval.digest,
+    from tag_interval
+    semi join (
+        select tag_interval.rowid as place,
+        from tag_interval
+        semi join asked on tag_interval.repository = asked.repository
+    ) as found on tag_interval.rowid = found.place
+),
+
+held as (
+    select
+        holder.position,
+        known.tag,
+        known.valid_from,
+        known.valid_to,
+        known.last_observed_at,
     from holder
-    join tag_interval
-        on holder.repository = tag_interval.repository
-        and holder.tagged_digest = tag_interval.digest
+    join known
+        on holder.repository = known.repository
+        and holder.tagged_digest = known.digest
 ),
 
 holding as (
@@ -78,21 +95,21 @@ left_at as (
 stretch as (
     select
         followed.position,
-        tag_interval.digest,
-        tag_interval.valid_from,
-        tag_interval.valid_to,
-        tag_interval.last_observed_at,
+        known.digest,
+        known.valid_from,
+        known.valid_to,
+        known.last_observed_at,
         coalesce(
-            lag(tag_interval.digest) over (
+            lag(known.digest) over (
                 partition by followed.position
-                order by tag_interval.valid_from
-            ) <> tag_interval.digest,
+                order by known.valid_from
+            ) <> known.digest,
             false
         ) as is_move,
     from followed
-    join tag_interval
-        on followed.repository = tag_interval.repository
-        and followed.tag = tag_interval.tag
+    join known
+        on followed.repository = known.repository
+        and followed.tag = known.tag
 ),
 
 moved as (
@@ -108,41 +125,71 @@ moved as (
 ),
 
 known_repository as (
-    select distinct tag_interval.repository,
-    from tag_interval
-    semi join asked on tag_interval.repository = asked.repository
+    select distinct known.repository,
+    from known
+),
+
+shown as (
+    select followed.digest,
+    from followed
+    union
+    select moved.current_digest as digest,
+    from moved
+),
+
+shown_image as materialized (
+    select index_image.index_digest, index_image.position, index_image.manifest_digest,
+    from index_image_of('shown') as index_image
+),
+
+described as materialized (
+    select image.*,
+    from image_of('shown_image') as image
 ),
 
 wanted_platform as (
     select
         followed.position,
-        coalesce(image.series, $platform::varchar) as platform,
+        coalesce(described.series, $platform::varchar) as platform,
     from followed
-    left join image on followed.digest = image.manifest_digest
+    left join described on followed.digest = described.manifest_digest
 ),
 
 pinned_image as (
     select
         followed.position,
-        index_image.manifest_digest,
+        shown_image.manifest_digest,
     from followed
     join wanted_platform on followed.position = wanted_platform.position
-    join index_image on followed.digest = index_image.index_digest
-    join image on index_image.manifest_digest = image.manifest_digest
-    where wanted_platform.platform in (image.platform, image.series)
-    qualify row_number() over (partition by followed.position order by index_image.position) = 1
+    join shown_image on followed.digest = shown_image.index_digest
+    join described on shown_image.manifest_digest = described.manifest_digest
+    where wanted_platform.platform in (described.platform, described.series)
+    qualify row_number() over (partition by followed.position order by shown_image.position) = 1
 ),
 
 current_image as (
     select
         moved.position,
-        index_image.manifest_digest,
+        shown_image.manifest_digest,
     from moved
     join wanted_platform on moved.position = wanted_platform.position
-    join index_image on moved.current_digest = index_image.index_digest
-    join image on index_image.manifest_digest = image.manifest_digest
-    where wanted_platform.platform in (image.platform, image.series)
-    qualify row_number() over (partition by moved.position order by index_image.position) = 1
+    join shown_image on moved.current_digest = shown_image.index_digest
+    join described on shown_image.manifest_digest = described.manifest_digest
+    where wanted_platform.platform in (described.platform, described.series)
+    qualify row_number() over (partition by moved.position order by shown_image.position) = 1
+),
+
+compared_image as (
+    select pinned_image.manifest_digest,
+    from pinned_image
+    union
+    select current_image.manifest_digest,
+    from current_image
+),
+
+shown_layer as materialized (
+    select image_layer.manifest_digest, image_layer.layer_digest, image_layer.compressed_bytes,
+    from image_layer_of('compared_image') as image_layer
 ),
 
 new_layer as (
@@ -152,8 +199,8 @@ new_layer as (
         image_layer.compressed_bytes,
     from current_image
     join pinned_image on current_image.position = pinned_image.position
-    join image_layer on current_image.manifest_digest = image_layer.manifest_digest
-    anti join image_layer as old_layer
+    join shown_layer as image_layer on current_image.manifest_digest = image_layer.manifest_digest
+    anti join shown_layer as old_layer
         on pinned_image.manifest_digest = old_layer.manifest_digest
         and image_layer.layer_digest = old_layer.layer_digest
 ),
@@ -211,7 +258,7 @@ left join left_at on followed.position = left_at.position
 left join moved on followed.position = moved.position
 left join pinned_image on followed.position = pinned_image.position
 left join current_image on followed.position = current_image.position
-left join image as then_there on pinned_image.manifest_digest = then_there.manifest_digest
-left join image as now_there on current_image.manifest_digest = now_there.manifest_digest
+left join described as then_there on pinned_image.manifest_digest = then_there.manifest_digest
+left join described as now_there on current_image.manifest_digest = now_there.manifest_digest
 left join pull on followed.position = pull.position
 order by followed.position

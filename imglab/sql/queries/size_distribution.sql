@@ -3,19 +3,10 @@
 -- is. published_value is what Zhao et al. found on Docker Hub in 2017 (CLUSTER 2019, doi 10.1109/CLUSTER.2019.8891000).
 -- Parameters: $repository, $tag (globs; null: all), $platform (null: all), $at (null: now)
 with chosen as (
-    select distinct
-        tag_image.repository,
-        tag_image.manifest_digest,
-    from tag_image
-    where
-        ($repository::varchar is null or tag_image.repository glob $repository)
-        and ($tag::varchar is null or tag_image.tag glob $tag)
-        and is_told_tag(tag_image.tag, $tag)
-        and ($platform::varchar is null or $platform in (tag_image.platform, tag_image.series))
-        and case
-            when $at::timestamptz is null then tag_image.valid_to is null
-            else tag_image.valid_from <= $at and (tag_image.valid_to is null or tag_image.valid_to > $at)
-        end
+    select
+        pointed_image.repository,
+        pointed_image.manifest_digest,
+    from pointed_image($repository::varchar, $tag::varchar, $platform::varchar, $at::timestamptz) as pointed_image
 ),
 
 described as (
@@ -23,16 +14,14 @@ described as (
         image.manifest_digest,
         image.compressed_bytes,
         image.layer_count,
-    from image
-    semi join chosen on image.manifest_digest = chosen.manifest_digest
+    from image_of('chosen') as image
 ),
 
 layer as (
     select
         image_layer.layer_digest,
         max(image_layer.compressed_bytes) as compressed_bytes,
-    from image_layer
-    semi join described on image_layer.manifest_digest = described.manifest_digest
+    from image_layer_of('described') as image_layer
     group by image_layer.layer_digest
 ),
 

@@ -37,7 +37,7 @@ labelled as (
             order by image_layer.position
         ) as occurrence,
     from chosen
-    join image_layer on chosen.manifest_digest = image_layer.manifest_digest
+    join image_layer_of('chosen') as image_layer on chosen.manifest_digest = image_layer.manifest_digest
 ),
 
 named as (

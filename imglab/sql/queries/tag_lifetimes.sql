@@ -47,17 +47,13 @@ defined_life as (
     group by defined.repository, defined.tag
 ),
 
-pointed as (
+pointed as not materialized (
     select
         tag_interval.repository,
         tag_interval.tag,
         tag_interval.valid_from,
         tag_interval.valid_to,
         tag_interval.last_observed_at,
-        lag(tag_interval.valid_to) over (
-            partition by tag_interval.repository, tag_interval.tag
-            order by tag_interval.valid_from
-        ) as previous_valid_to,
     from tag_interval
     anti join document_look on tag_interval.repository = document_look.repository
     where
@@ -65,36 +61,85 @@ pointed as (
         and is_told_tag(tag_interval.tag, $tag::varchar)
 ),
 
+pointed_span as materialized (
+    select
+        pointed.repository,
+        pointed.tag,
+        min(pointed.valid_from) as first_seen_at,
+        case when bool_or(pointed.valid_to is null) then null else max(pointed.valid_to) end as ended_at,
+        greatest(max(pointed.last_observed_at), max(pointed.valid_to)) as last_observed_at,
+        sum(epoch_us(pointed.valid_from)) - epoch_us(min(pointed.valid_from)) as later_starts,
+        sum(epoch_us(pointed.valid_to)) as ends,
+        epoch_us(max(pointed.valid_to)) as last_end,
+    from pointed
+    group by pointed.repository, pointed.tag
+),
+
+-- Where every stretch begins as the one before it ends, which is nearly everywhere, the sums agree.
+interrupted as materialized (
+    select pointed_span.repository, pointed_span.tag,
+    from pointed_span
+    where
+        pointed_span.later_starts
+        <> coalesce(pointed_span.ends, 0) - case when pointed_span.ended_at is null then 0 else pointed_span.last_end end
+),
+
+spaced as (
+    select
+        pointed.repository,
+        pointed.tag,
+        pointed.valid_from,
+        lag(pointed.valid_to) over (
+            partition by pointed.repository, pointed.tag
+            order by pointed.valid_from
+        ) as previous_valid_to,
+    from pointed
+    semi join interrupted
+        on pointed.repository = interrupted.repository
+        and pointed.tag = interrupted.tag
+),
+
+returned as (
+    select
+        spaced.repository,
+        spaced.tag,
+        count(*) as return_count,
+    from spaced
+    where spaced.valid_from > spaced.previous_valid_to
+    group by spaced.repository, spaced.tag
+),
+
 first_sight as (
     select
-        stg_tag_observation.repository,
-        stg_tag_observation.tag,
-        min(stg_tag_observation.observed_at) as observed_at,
-    from stg_tag_observation
-    semi join pointed
-        on stg_tag_observation.repository = pointed.repository
-        and stg_tag_observation.tag = pointed.tag
-    where stg_tag_observation.digest is not null
-    group by stg_tag_observation.repository, stg_tag_observation.tag
+        tag_observation.repository,
+        tag_observation.tag,
+        min(tag_observation.observed_at) as observed_at,
+    from journal.tag_observation
+    where
+        tag_observation.digest is not null
+        and ($repository::varchar is null or tag_observation.repository = $repository)
+    group by tag_observation.repository, tag_observation.tag
 ),
 
 -- A look at a whole repository may take hours.
 pointed_life as (
     select
-        pointed.repository,
-        pointed.tag,
+        pointed_span.repository,
+        pointed_span.tag,
         'digest' as basis,
-        min(pointed.valid_from) as first_seen_at,
-        case when bool_or(pointed.valid_to is null) then null else max(pointed.valid_to) end as ended_at,
-        greatest(max(pointed.last_observed_at), max(pointed.valid_to)) as last_observed_at,
-        count(*) filter (where pointed.valid_from > pointed.previous_valid_to) as return_count,
-        min(min(first_sight.observed_at)) over (partition by pointed.repository) + interval 1 day
-            > min(first_sight.observed_at) as is_from_first_look,
-    from pointed
+        pointed_span.first_seen_at,
+        pointed_span.ended_at,
+        pointed_span.last_observed_at,
+        coalesce(returned.return_count, 0) as return_count,
+        min(first_sight.observed_at) over (partition by pointed_span.repository) + interval 1 day
+            > first_sight.observed_at as is_from_first_look,
+    from pointed_span
     join first_sight
-        on pointed.repository = first_sight.repository
-        and pointed.tag = first_sight.tag
-    group by pointed.repository, pointed.tag
+        on pointed_span.repository = first_sight.repository
+        and pointed_span.tag = first_sight.tag
+    left join returned
+        on pointed_span.repository = returned.repository
+        and pointed_span.tag = returned.tag
 ),
 
 life as (

@@ -96,25 +96,43 @@ pull as (
     window host as (partition by taken.cadence order by taken.pulled_at)
 ),
 
-pair as (
+pair as materialized (
     select distinct pull.from_manifest_digest, pull.manifest_digest,
     from pull
+),
+
+pulled_image as (
+    select pair.manifest_digest,
+    from pair
+    union
+    select pair.from_manifest_digest as manifest_digest,
+    from pair
+),
+
+pulled_layer as materialized (
+    select image_layer.manifest_digest, image_layer.layer_digest, image_layer.compressed_bytes,
+    from image_layer_of('pulled_image') as image_layer
+),
+
+described as materialized (
+    select image.manifest_digest, image.layer_count,
+    from image_of('pulled_image') as image
 ),
 
 fetched as (
     select
         pair.from_manifest_digest,
         pair.manifest_digest,
-        image_layer.layer_digest,
-        max(image_layer.compressed_bytes) as compressed_bytes,
-        count(image_layer.compressed_bytes) > 0 as is_sized,
+        pulled_layer.layer_digest,
+        max(pulled_layer.compressed_bytes) as compressed_bytes,
+        count(pulled_layer.compressed_bytes) > 0 as is_sized,
         bool_or(had.layer_digest is null) as is_new,
     from pair
-    join image_layer on pair.manifest_digest = image_layer.manifest_digest
-    left join image_layer as had
+    join pulled_layer on pair.manifest_digest = pulled_layer.manifest_digest
+    left join pulled_layer as had
         on pair.from_manifest_digest = had.manifest_digest
-        and image_layer.layer_digest = had.layer_digest
-    group by pair.from_manifest_digest, pair.manifest_digest, image_layer.layer_digest
+        and pulled_layer.layer_digest = had.layer_digest
+    group by pair.from_manifest_digest, pair.manifest_digest, pulled_layer.layer_digest
 ),
 
 weighed as (
@@ -146,8 +164,8 @@ known as (
             )
         ) as is_comparable,
     from pair
-    left join image as to_image on pair.manifest_digest = to_image.manifest_digest
-    left join image as from_image on pair.from_manifest_digest = from_image.manifest_digest
+    left join described as to_image on pair.manifest_digest = to_image.manifest_digest
+    left join described as from_image on pair.from_manifest_digest = from_image.manifest_digest
 ),
 
 costed as (

@@ -19,7 +19,8 @@ with attached as (
         null as index_digest,
     from stg_tag_observation
     where
-        regexp_full_match(stg_tag_observation.tag, 'sha(256|512)-[0-9a-f]{64}\.(att|sbom)')
+        starts_with(stg_tag_observation.tag, 'sha')
+        and regexp_full_match(stg_tag_observation.tag, 'sha(256|512)-[0-9a-f]{64}\.(att|sbom)')
         and stg_tag_observation.digest is not null
 )
 
