@@ -25,7 +25,8 @@ def pins(store: Store, *, references: Sequence[str], platform: str = "linux/amd6
     pull_bytes (what a host with the pinned image has to pull for the current one: layers that it lacks, each once),
     delta_bytes (current size minus pinned), compressed_bytes (of the current image), current_digest (what the tag
     points at), manifest_digest and current_manifest_digest (the two images for the platform). Sizes are null where no
-    source told them.
+    source told them, pull_bytes also where the layers of one of the two images are not known, or where one is from a
+    Docker archive and the other is not (which name layers differently).
     state is `current` (the tag points at the digest), `behind`, `not pinned` (no digest), `tag gone`, `never of this
     tag` (other tags had the digest), or `unknown repository`, `unknown tag` or `unknown digest`.
     Raises InvalidReference for a text that is none.
