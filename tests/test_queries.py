@@ -168,6 +168,30 @@ def test_every_question_works_on_an_empty_store(tmp_path: Path, name: str) -> No
     assert [column for column in frame.columns if column not in described] == []
 
 
+def test_nothing_is_a_share_of_nothing(tmp_path: Path) -> None:
+    """Beside images of no bytes there is no ratio: null, and neither infinite nor no number."""
+    layers = {"a1": [0], "a2": [0, 0], "b1": [7]}
+    records = [
+        *(row for name, sizes in layers.items() for row in image(name, sizes)),
+        *(*config("a1", []), *config("a2", []), *config("b1", [], platform="linux/arm64")),
+        *(*index("e1", [("a2", "linux/amd64"), ("b1", "linux/arm64")]), seen("a", "e1", day(1))),
+        *(*index("e2", [("a2", "linux/amd64"), ("f1", None)]), *image("f1", [9], kind="attestation")),
+        *(seen("base", "a1", day(1)), seen("b", "e2", day(1))),
+    ]
+    commit(tmp_path, day(20), records)
+    store = Store.in_memory(Journal(tmp_path / "journal"))
+    amd64 = {"platform": "linux/amd64"}
+    asked = {"repository": REPOSITORY, "tag": "b"}
+    assert queries.sharing(store, **amd64)["sharing_ratio"].to_list() == [None, None]  # type: ignore[arg-type]
+    assert queries.bytes_by_depth(store, **amd64)["image_bytes_share"].to_list() == [None, None]  # type: ignore[arg-type]
+    assert queries.attestation_overhead(store, **asked)["attestation_share"].to_list() == [None]  # type: ignore[arg-type]
+    sizes = queries.architecture_sizes(store, repository=REPOSITORY, tag="a")
+    assert sizes.select("compressed_bytes", "ratio_to_amd64").rows() == [(0, None), (7, None)]
+    assert queries.bases(store, **asked).select("base_bytes", "base_share").rows() == [(0, None)]  # type: ignore[arg-type]
+    shares = queries.base_share(store, **asked).select("part_bytes", "part_share", "base_share")  # type: ignore[arg-type]
+    assert shares.rows() == [(0, None, None), (0, None, None)]
+
+
 def test_repositories_are_written_as_people_write_them(store: Store) -> None:
     """Bad ones are refused with a reason."""
     with pytest.raises(InvalidReference, match="Python"):
