@@ -7,12 +7,18 @@ A test names the cases that it holds: `@pytest.mark.case("update_cost", "foreign
 
 from __future__ import annotations
 
+import importlib
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
+import pytest
+
+from imglab.cli import QUESTIONS
 from imglab.journal import Journal
 from imglab.store import Store
 
 EMPTY = "empty store"
+TESTED = (*QUESTIONS, "diff", "budget_image", "budget_step")
 
 # Each finds at least one row in a store that has the case.
 CASES = {
@@ -89,3 +95,59 @@ def cases_of(folder: Path) -> set[str]:
         with Store.in_memory(journal) as store:
             found |= {case for case, query in CASES.items() if not store.sql(query).is_empty()}
     return found
+
+
+_BELOW = ("repeated layers", "unknown steps", "unknown sizes", "foreign layers")
+_STEPS = ("unknown steps",)
+
+# Cases that make no difference to a question: questions, cases, why.
+EXEMPT: tuple[tuple[tuple[str, ...], tuple[str, ...], str], ...] = (
+    (
+        ("tag_history", "tag_churn", "tag_lifetimes", "digest_lifetimes", "aliases", "update_gaps"),
+        (*_BELOW, "attestations", "windows builds"),
+        "reads where tags point, and nothing that lies below a digest",
+    ),
+    (
+        ("tag_sources",),
+        (*_BELOW, "attestations", "referrers", "windows builds", "shared image", "single image", "two names"),
+        "reads what documents define, which names no digest",
+    ),
+    (("architecture_support",), _BELOW, "reads which platforms tags gave images to, and nothing of these images"),
+    (
+        ("bases", "base_lag", "base_share", "fleet_cost", "common_bases", "update_cost", "pins"),
+        _STEPS,
+        "compares layers by their digests, and never the steps that made them",
+    ),
+    (("package_growth",), _BELOW, "reads bills of materials, and no layer of the image that they are about"),
+)
+
+
+def exempt(question: str) -> set[str]:
+    """The cases that make no difference to *question*."""
+    return {case for questions, cases, _ in EXEMPT if question in questions for case in cases}
+
+
+def marked() -> Iterator[tuple[str, str]]:
+    """Every question and case that a test in this folder says to hold."""
+    for path in sorted(Path(__file__).parent.glob("test_*.py")):
+        if "mark.case(" in path.read_text("utf-8"):
+            for value in vars(importlib.import_module(path.stem)).values():
+                for mark in _marks(getattr(value, "pytestmark", ())):
+                    yield from ((mark.args[0], case) for case in mark.args[1:])
+
+
+def _marks(marks: Iterable[pytest.Mark]) -> Iterator[pytest.Mark]:
+    for mark in marks:
+        if mark.name == "case":
+            yield mark
+        if mark.name == "parametrize":
+            for given in mark.args[1]:
+                yield from _marks(one.mark for one in getattr(given, "marks", ()))
+
+
+def holes(questions: Iterable[str], found: set[tuple[str, str]]) -> list[tuple[str, str]]:
+    """The questions and cases that neither a test holds nor a reason excuses."""
+    wanted = ((question, case) for question in questions for case in (*CASES, EMPTY))
+    return [
+        (question, case) for question, case in wanted if (question, case) not in found and case not in exempt(question)
+    ]

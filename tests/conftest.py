@@ -7,7 +7,6 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from cases import cases_of
 from hypothesis import settings
 
 # The same examples each time, so that a change is judged by what it changes; IMGLAB_FUZZ=1 tries new ones.
@@ -35,6 +34,8 @@ def has_its_cases(request: pytest.FixtureRequest) -> Iterator[None]:
     folder: Path | None = request.getfixturevalue("tmp_path") if named else None
     yield
     if folder:
+        from cases import cases_of  # with the whole of imglab, which few tests need
+
         assert set(named) <= cases_of(folder)
 
 

@@ -10,6 +10,7 @@ from typing import Any
 import polars as pl
 import pytest
 from built import Made, built
+from cases import EMPTY
 from made import REPOSITORY, commit, day, digest, seen
 
 from imglab import diff as diffs
@@ -218,7 +219,7 @@ def test_diff(store: Store) -> None:
         diffs.diff(store, f"{REPOSITORY}:latest@2026-01-04", "now")
 
 
-@pytest.mark.case("diff", "empty store")
+@pytest.mark.case("diff", EMPTY)
 def test_nothing_differs_in_an_empty_store(tmp_path: Path) -> None:
     """What is asked for is not there, and that is said."""
     store = Store.in_memory(Journal(tmp_path / "journal"))

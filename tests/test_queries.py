@@ -7,6 +7,7 @@ from datetime import datetime
 from pathlib import Path
 
 import pytest
+from cases import EMPTY
 from made import REPOSITORY, commit, config, day, digest, image, index, seen
 
 from imglab import queries
@@ -156,7 +157,7 @@ def test_a_listing_without_new_digests_shows_in_the_next_answer(tmp_path: Path) 
     assert queries.tags(Store.in_memory(Journal(tmp_path / "journal"))).is_empty()
 
 
-@pytest.mark.parametrize("name", QUESTIONS)
+@pytest.mark.parametrize("name", [pytest.param(name, marks=pytest.mark.case(name, EMPTY)) for name in QUESTIONS])
 def test_every_question_works_on_an_empty_store(tmp_path: Path, name: str) -> None:
     """Nothing known gives an empty frame with all its columns, each named in the docstring."""
     function = getattr(queries, name)

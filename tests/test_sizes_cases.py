@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 from built import Made, built
+from cases import EMPTY
 from made import REPOSITORY, commit, day, digest, seen
 
 from imglab import queries
@@ -322,6 +323,15 @@ def test_budgets_of_steps(store: Store) -> None:
         ("COPY y", None, "unknown"),
         ("RUN w", 5, "within"),
     ]
+
+
+@pytest.mark.case("budget_image", EMPTY)
+@pytest.mark.case("budget_step", EMPTY)
+def test_budgets_of_nothing(tmp_path: Path) -> None:
+    """Where nothing is known no limit is kept."""
+    nothing = Store.in_memory(Journal(tmp_path / "journal"))
+    assert checked(nothing, "check", "value", "verdict", max_size=1, steps={"*": 1}) == [("budget", None, "unknown")]
+    assert nothing.query("budget_step", {"manifest_digests": []}).is_empty()
 
 
 @pytest.mark.case("architecture_ratios", *ALL)
