@@ -277,7 +277,7 @@ def test_tags_of_the_same_build_are_names_of_the_oldest(named: Store) -> None:
         ("latest", 3, "3.2", day(7), day(7), True, 1),
         ("3.1", 1, "3.1", day(6), day(6), True, 0),
     ]
-    assert frame["at"].unique().to_list() == [day(20)]
+    assert frame["at"].unique().to_list() == frame["last_observed_at"].unique().to_list() == [day(20)]
     assert frame["basis"].unique().to_list() == ["definition"]
 
 
@@ -289,6 +289,9 @@ def test_aliases_of_the_past_know_nothing_of_what_came_after(named: Store) -> No
         ("latest", "3", True, 0),
         ("latest", "old", True, 0),
     ]
+    assert frame["last_observed_at"].unique().to_list() == [day(3)]
+    first = queries.aliases(named, repository=REPOSITORY, at=day(1))
+    assert first.select("tag", "together_from").rows() == [(tag, day(1)) for tag in ("latest", "3", "old")]
     assert queries.aliases(named, repository=REPOSITORY, at=day(1) - HOUR).is_empty()
 
 
