@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from datetime import timedelta
 from pathlib import Path
 
 import polars as pl
@@ -85,6 +86,7 @@ def store(tmp_path: Path) -> Store:
         "web": [("e1", 3)],
         "single": [("c2", 2)],
         f"sha256-{'b1'.ljust(64, '0')}.sig": [("f2", 2)],
+        f"sha256-{'b1'.ljust(64, '0')}.sbom": [("b1", 2), ("b2", 6)],  # by mistake
     }
     told = [
         *(seen(tag, name, day(at), is_absent=name is None) for tag, found in looks.items() for name, at in found),
@@ -163,6 +165,57 @@ def test_base_lag(store: Store) -> None:
     assert single.select("base_repository", "base_moved_at", "outdated_days").rows() == [(ODD, None, 0.0)]
     web = queries.base_lag(store, repository=REPOSITORY, tag="web")
     assert web.select("valid_from", "outdated_from", "outdated_days").rows() == [(day(3), day(10), 0.0)]
+
+
+def test_who_moves_with_the_base_is_never_out_of_date(tmp_path: Path) -> None:
+    """The base is told by its name in words; what left it less than a day ago had it then, after a day before."""
+    images = [("a1", 60), ("a2", 61)]
+    built = [("b1", 60), ("b2", 61), ("b3", 60), ("b4", 60)]
+    moves = [("app", "e1", 2), ("app", "e2", 4), ("app", "b2", 5), ("late", "b3", 6)]
+    records = [
+        *(of(DEBIAN, tag, name, at) for tag in ("8", "jessie") for name, at in (("a1", 1), ("a2", 5))),
+        *(row for name, size in images for row in layered(name, (f"{size}", size))),
+        *(row for at, (name, size) in enumerate(built, 1) for row in layered(name, (f"{size}", size), (f"{at}", at))),
+        *(*index("e1", "b1"), *index("e2", "b1", ("ff", "10.0.1.1")), seen("app", "e2", day(4) + timedelta(hours=1))),
+        *(*(seen(tag, name, day(at)) for tag, name, at in moves), seen("soon", "b4", day(6) - timedelta(hours=1))),
+    ]
+    commit(tmp_path, day(40), records)
+    store = Store.in_memory(Journal(tmp_path / "journal"))
+    lag = queries.base_lag(store, repository=REPOSITORY, tag="app")
+    columns = ["base_tag", "valid_from", "lag_days", "outdated_from", "outdated_days", "last_observed_at"]
+    seen_at = day(4) + timedelta(hours=1)
+    assert lag.select(columns).rows() == [
+        ("jessie", day(2), None, None, 0.0, seen_at),
+        ("jessie", day(5), 0.0, None, 0.0, day(5)),
+    ]
+    share = queries.base_share(store, repository=REPOSITORY, tag="app")
+    assert share.select("valid_from", "valid_to", "last_observed_at", "base_tag", "digest").rows() == [
+        (day(2), day(5), seen_at, "jessie", digest("e1")),
+        (day(2), day(5), seen_at, None, digest("e1")),
+        (day(5), None, day(5), "jessie", digest("b2")),
+        (day(5), None, day(5), None, digest("b2")),
+    ]
+    known = queries.bases(store, repository=REPOSITORY)
+    assert known.select("tag", "base_tag_seen", "base_tags").rows() == [
+        *[("app", "then", "jessie, 8")] * 2,
+        ("late", "before", "jessie, 8"),
+        ("soon", "then", "jessie, 8"),
+    ]
+
+
+def test_a_base_that_was_made_anew_is_named_by_the_first_image(tmp_path: Path) -> None:
+    """Two manifests with the same layers are one base; the digests are those that the first reference stands on."""
+    records = [
+        *(of(DEBIAN, "12", "a1", 1), of(DEBIAN, "12", "a2", 5), seen("x", "b1", day(2)), seen("y", "b2", day(6))),
+        *(*layered("a1", ("60", 60)), *layered("a2", ("60", 60))),
+        *(*layered("b1", ("60", 60), ("1", 1)), *layered("b2", ("60", 60), ("2", 2))),
+    ]
+    commit(tmp_path, day(40), records)
+    store = Store.in_memory(Journal(tmp_path / "journal"))
+    for tags, base in (("xy", "a1"), ("yx", "a2")):
+        frame = queries.common_bases(store, references=[f"{REPOSITORY}:{tag}" for tag in tags])
+        columns = ["base_digest", "base_manifest_digest", "base_bytes", "image_count", "saved_bytes"]
+        assert frame.select(columns).rows() == [(digest(base), digest(base), 60, 2, 60)]
 
 
 @pytest.mark.case("base_share", *ALL)

@@ -55,6 +55,7 @@ def store(tmp_path: Path) -> Store:
     records: list[Record] = [
         *(seen(tag, name, day(at), is_absent=name is None) for tag, name, at in moves),
         seen(f"sha256-{'a1'.ljust(64, '0')}.sig", "f3", day(1)),
+        seen(f"sha256-{'a1'.ljust(64, '0')}.sbom", "a1", day(1)),  # by mistake
         dataclasses.replace(seen("latest", "e1", day(2)), repository=MIRROR),
         Manifest(digest("e1"), INDEX_TYPE, "index"),
         *(IndexEntry(digest("e1"), at, digest(name), **more) for at, (name, more) in enumerate(children)),  # type: ignore[arg-type]

@@ -77,6 +77,7 @@ def store(tmp_path: Path) -> Store:
         "odd": [("0a", 2), ("0b", 6)],
         "back": [("a1", 2), (None, 4), ("a2", 8)],
         f"sha256-{'a1'.ljust(64, '0')}.sig": [("f2", 1), ("f3", 6)],
+        f"sha256-{'a1'.ljust(64, '0')}.sbom": [("a1", 2), ("a2", 6)],  # by mistake
     }
     told = [
         *(seen(tag, name, day(at), is_absent=name is None) for tag, found in looks.items() for name, at in found),

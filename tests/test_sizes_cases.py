@@ -70,6 +70,7 @@ def store(tmp_path: Path) -> Store:
         *(seen("latest", name, day(at), is_absent=name is None) for name, at in moves),
         *(seen("same", "e1", day(2)), seen("single", "a3", day(4))),
         seen(f"sha256-{'a1'.ljust(64, '0')}.sig", "f2", day(1)),
+        seen(f"sha256-{'a1'.ljust(64, '0')}.sbom", "a1", day(1)),  # by mistake
         dataclasses.replace(seen("latest", "e2", day(1)), repository=MIRROR),
         *(*index("e1", "a1", first, second), *index("e2", "a2", first, second), *index("e4", "a4", first, third)),
         *(

@@ -184,6 +184,36 @@ def test_support_lasts_while_any_tag_is_built_for_a_platform(tmp_path: Path) -> 
     assert of_a.select("tag", "platform", "valid_from", "valid_to").rows() == [("a", "linux/amd64", day(1), None)]
 
 
+def test_support_counts_the_tags_of_each_stretch(tmp_path: Path) -> None:
+    """A tag that comes as a platform goes was not there with it; one that brings it back was not there before."""
+    store = store_of(
+        tmp_path,
+        [
+            *(definition("1"), definition("2", architectures=["arm64v8"]), version(day(1)), version(day(20))),
+            *(
+                defined("a", "2", day(1)),
+                defined("a", None, day(5)),
+                defined("b", "1", day(5)),
+                defined("c", "2", day(9)),
+            ),
+        ],
+    )
+    frame = queries.architecture_support(store, repository=REPOSITORY)
+    columns = ["platform", "valid_from", "valid_to", "tag_count", "last_tag_count", "last_all_tag_count"]
+    assert frame.select(columns).rows() == [
+        ("linux/amd64", day(5), None, 1, 1, 2),
+        ("linux/arm64", day(1), day(5), 1, 1, 1),
+        ("linux/arm64", day(9), None, 1, 1, 2),
+    ]
+
+
+def test_an_image_of_unknown_platform_supports_none(tmp_path: Path) -> None:
+    """Nobody knows for whom it is."""
+    looks = [seen("a", "a1", day(1)), seen("b", "e1", day(2)), *image("a1", [3]), *index("e1", [("a2", "linux/amd64")])]
+    frame = queries.architecture_support(store_of(tmp_path, looks, source="registry"), repository=REPOSITORY)
+    assert frame.select("platform", "tag_count", "last_all_tag_count").rows() == [("linux/amd64", 1, 1)]
+
+
 def test_without_definitions_lists_of_readmes_tell(tmp_path: Path) -> None:
     """From the first version that lists an architecture to the first that does not, whether it lists others or none."""
     builds = [definition("1", architectures=None), defined("a", "1", day(1), document="app/README.md")]
