@@ -309,6 +309,10 @@ def test_tags_are_compared_as_they_are_now(tmp_path: Path) -> None:
     ]
     from_digest = queries.growth_by_step(store, repository=REPOSITORY, tag="a", digest=digest("a1"))
     assert from_digest.select(ask).rows() == [(None, REPOSITORY, "a", None, day(5), "grew", 1)]
+    to_tag = queries.growth_by_step(store, repository=REPOSITORY, tag="a", digest=digest("a1"), to_tag="b")
+    assert to_tag.select(ask).rows() == [(None, REPOSITORY, "b", None, day(2), "grew", 2)]
+    to_digest = queries.growth_by_step(store, repository=REPOSITORY, tag="a", to_digest=digest("a3"))
+    assert to_digest.select(ask).rows() == [("a", REPOSITORY, None, day(5), None, "grew", 1)]
 
 
 def test_a_tag_that_came_back_is_compared_over_its_absence(tmp_path: Path) -> None:

@@ -217,6 +217,24 @@ def test_diff(store: Store) -> None:
     assert rows(store, "sources", "of", "source", first=f"{REPOSITORY}:latest@2026-01-08")[0] == ("A", "registry")
     with pytest.raises(UsageError, match="first seen at 2026-01-01, and gone at 2026-01-03"):
         diffs.diff(store, f"{REPOSITORY}:latest@2026-01-04", "now")
+    with pytest.raises(UsageError, match="first seen at 2026-01-02"):  # other tags were there before
+        diffs.diff(store, f"{REPOSITORY}:alias@2026-01-01", "now")
+
+
+def test_an_image_that_is_only_named_is_a_platform(tmp_path: Path) -> None:
+    """Of arm64 nobody told more than that it is there, and that it became another image."""
+    told = [
+        *(seen("a", "e1", day(1)), seen("a", "e2", day(5)), *built("a1", [Made("11", 50, ROOT)])),
+        *index("e1", ("a1", "amd64"), ("ff", "arm64"), windows=()),
+        *index("e2", ("a1", "amd64"), ("fe", "arm64"), windows=()),
+    ]
+    commit(tmp_path, day(40), told)
+    store = Store.in_memory(Journal(tmp_path / "journal"))
+    columns = ("platform", "change", "from_bytes", "to_bytes", "delta_bytes", "to_layer_count")
+    assert rows(store, "platforms", *columns, first=f"{REPOSITORY}:a@2026-01-01") == [
+        (AMD64, "same image", 50, 50, 0, 1),
+        (ARM64, "other image", None, None, None, None),
+    ]
 
 
 @pytest.mark.case("diff", EMPTY)

@@ -188,7 +188,8 @@ def test_digest_lifetimes(pointed: Store) -> None:
     assert known.select(*(f"kind_{name}" for name in shares)).rows() == known.select(shares).rows()  # all are names
     halves = known.select("tag", "tag_half_life_days", "kind_half_life_days", "half_life_days").unique().sort("tag")
     assert halves.rows() == [("back", None, 2, 2), ("latest", 2, 2, 2), ("paged", None, 2, 2), ("slim", 2, 2, 2)]
-    assert frame.filter(~frame["is_start_known"]).select(shares).unique().rows() == [(None, None, None)]
+    unknown = [*shares, *(f"kind_{name}" for name in shares), "tag_half_life_days", "kind_half_life_days"]
+    assert frame.filter(~frame["is_start_known"]).select(unknown).unique().rows() == [(None,) * 8]
 
 
 @pytest.mark.case("aliases", *TAGS)
