@@ -158,6 +158,8 @@ def test_media_types(store: Store) -> None:
         (day(6), "image", IMAGE_TYPE, 1, 15),
         (day(6), "layer", None, 1, 5),
     ]
+    single = queries.media_types(store, tag="single", period="day")
+    assert single.rows() == [(day(6), "image", IMAGE_TYPE, 1, 15), (day(6), "layer", None, 2, 10 + 5)]
     everywhere = queries.media_types(store, period="day", since=day(2), until=day(3))
     assert everywhere.rows() == [
         (day(2), "image", IMAGE_TYPE, 4, 232),
@@ -179,3 +181,16 @@ def test_attestation_overhead(store: Store) -> None:
     assert queries.attestation_overhead(store, tag="odd").rows() == [(REPOSITORY, 1, None, 0, 0, 0, None)]
     then = queries.attestation_overhead(store, repository=REPOSITORY, at=day(3))
     assert then.rows() == [(REPOSITORY, 3, 3 + 36, 0, 0, 0, 0.0)]
+
+
+def test_what_weighs_the_same_is_not_the_same(tmp_path: Path) -> None:
+    """Two images and two layers of equal size, first seen at once, are two of each."""
+    other = [Manifest(digest("a2"), IMAGE_TYPE, "image", layer_count=1, compressed_bytes=10)]
+    layer = Layer(digest("a2"), 0, digest("df"), None, 10)
+    commit(tmp_path, day(40), [*image("a1", [10]), *other, layer, seen("a", "a1", day(1)), seen("b", "a2", day(1))])
+    store = Store.in_memory(Journal(tmp_path / "journal"))
+    frame = queries.media_types(store, period="day")
+    assert frame.rows() == [(day(1), "image", IMAGE_TYPE, 2, 20), (day(1), "layer", None, 2, 20)]
+    assert queries.size_distribution(store)["value_count"].unique().to_list() == [2]
+    assert queries.bytes_by_depth(store).rows() == [(0, 2, 2, 20, 20, 1.0)]
+    assert queries.sharing(store).rows()[0] == (None, 2, 0, 2, 2, 0, 20, 20, 0, 1.0)
