@@ -127,6 +127,11 @@ def test_sharing(store: Store) -> None:
     assert queries.sharing(store, repository="mirror.test/*").rows()[1:] == rows[2:]
     linux = queries.sharing(store, repository=REPOSITORY, tag="s*", platform="linux/amd64")
     assert linux.rows()[1:] == [(REPOSITORY, 2, 0, 5, 3, 0, 65, 35, 10, 65 / 35)]
+    single, hub = queries.sharing(store, tag="single"), queries.sharing(store, tag="hub")
+    assert single.rows()[1:] == [(REPOSITORY, 1, 0, 2, 2, 0, 15, 15, 0, 1.0)]
+    assert hub.rows()[1:] == [(REPOSITORY, 1, 1, *[None] * 7)]
+    assert queries.bytes_by_depth(store, tag="single")["image_bytes"].to_list() == [10, 5]
+    assert queries.size_distribution(store, tag="hub")["measure"].unique().to_list() == ["image_bytes"]
 
 
 @pytest.mark.case("bytes_by_depth", *ALL)
