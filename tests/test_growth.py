@@ -405,6 +405,8 @@ def test_small_and_unknown_steps_are_one_row_each(tmp_path: Path) -> None:
     )
     frame = queries.step_sizes(store, repository=REPOSITORY, tag="a")
     assert frame["compressed_bytes"].to_list() == [*range(17, 3, -1), 1 + 2 + 3]
+    assert frame["step_rank"].to_list() == [*range(1, 15), None]
+    assert frame["step_group"].to_list().count("other steps") == 1
     columns = ["step_group", "step_rank", "layer_digest", "layer_count", "compressed_bytes"]
     assert frame.select(columns).rows()[-1] == ("other steps", None, None, 3, 6)
     unknown = queries.step_sizes(store, repository=REPOSITORY, tag="b")

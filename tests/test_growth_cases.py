@@ -235,6 +235,11 @@ def test_an_image_that_is_only_named_is_a_platform(tmp_path: Path) -> None:
         (AMD64, "same image", 50, 50, 0, 1),
         (ARM64, "other image", None, None, None, None),
     ]
+    times: dict[str, Any] = {"since": day(1), "until": day(5)}
+    frame = queries.growth_by_step(store, repository=REPOSITORY, tag="a", platform=ARM64, **times)
+    assert frame.select(*STEPS, "from_digest", "to_digest").rows() == [
+        ("unknown", None, None, None, None, digest("e1"), digest("e2"))
+    ]
 
 
 @pytest.mark.case("diff", EMPTY)

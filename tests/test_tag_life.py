@@ -138,6 +138,18 @@ def test_without_definitions_sightings_tell(tmp_path: Path) -> None:
     ]
 
 
+def test_tags_of_the_first_look_have_no_share(tmp_path: Path) -> None:
+    """Also where another tag ended at the same age."""
+    looks = [seen("a", "e1", day(1)), seen("b", "e1", day(3))]
+    looks += [seen("a", None, day(6), is_absent=True), seen("b", None, day(8), is_absent=True)]
+    frame = queries.tag_lifetimes(store_of(tmp_path, looks, source="registry"), repository=REPOSITORY)
+    shares = ["kind_at_risk_count", "kind_surviving_share", "at_risk_count", "surviving_share"]
+    assert frame.select("tag", "lifetime_days", *shares).rows() == [
+        ("a", 5, None, None, None, None),
+        ("b", 5, 1, 0.0, 1, 0.0),
+    ]
+
+
 @pytest.mark.parametrize(
     ("kind", "tags"),
     [
