@@ -294,6 +294,7 @@ def test_tags_are_compared_as_they_are_now(tmp_path: Path) -> None:
         [
             *(seen("a", "a1", day(1)), seen("a", "a2", day(5)), seen("b", "a3", day(2)), seen("c", "a2", day(6))),
             TagObservation(other, "a", day(3), digest=digest("a4")),
+            *index("e9", [("b9", "linux/arm64"), ("a1", "linux/amd64")]),
             *(record for number in (1, 2, 3, 4) for record in one_layer(f"a{number}", 50 + number)),
         ],
     )
@@ -311,6 +312,10 @@ def test_tags_are_compared_as_they_are_now(tmp_path: Path) -> None:
     assert from_digest.select(ask).rows() == [(None, REPOSITORY, "a", None, day(5), "grew", 1)]
     to_tag = queries.growth_by_step(store, repository=REPOSITORY, tag="a", digest=digest("a1"), to_tag="b")
     assert to_tag.select(ask).rows() == [(None, REPOSITORY, "b", None, day(2), "grew", 2)]
+    named = {"digest": digest("e9"), "to_tag": "b"}
+    for times in ({}, {"since": day(6)}):  # a digest is the same at all times
+        below = queries.growth_by_step(store, repository=REPOSITORY, tag="a", **named, **times)  # type: ignore[arg-type]
+        assert below.select("from_manifest_digest", "delta_bytes").rows() == [(digest("a1"), 2)]
     to_digest = queries.growth_by_step(store, repository=REPOSITORY, tag="a", to_digest=digest("a3"))
     assert to_digest.select(ask).rows() == [("a", REPOSITORY, None, day(5), None, "grew", 1)]
 

@@ -150,6 +150,25 @@ def test_tags_are_those_that_are_there_now(store: Store) -> None:
     ]
 
 
+def test_sizes_of_tags_are_of_amd64_or_of_the_only_image(tmp_path: Path) -> None:
+    """Wherever it stands in the index; a tag of which nobody told more is told with nothing."""
+    images = {"a1": (34, "linux/amd64"), "b1": (24, "linux/arm64"), "b2": (29, "linux/s390x")}
+    records = [
+        *(row for name, (size, at) in images.items() for row in (*image(name, [size]), *config(name, [], platform=at))),
+        *index("e1", [("b1", "linux/arm64"), ("a1", "linux/amd64")]),
+        *index("e2", [("b1", "linux/arm64"), ("b2", "linux/s390x")]),
+        *(seen(tag, name, day(1)) for tag, name in (("a", "e1"), ("b", "e2"), ("bare", "ff"), ("only", "b2"))),
+    ]
+    commit(tmp_path, day(20), records)
+    frame = queries.tags(Store.in_memory(Journal(tmp_path / "journal")))
+    assert frame.select("tag", "image_count", "compressed_bytes", "layer_count").rows() == [
+        ("a", 2, 34, 1),
+        ("b", 2, None, None),
+        ("bare", 0, None, None),
+        ("only", 1, 29, 1),
+    ]
+
+
 def test_a_listing_without_new_digests_shows_in_the_next_answer(tmp_path: Path) -> None:
     """A tag missing from a later listing is not among the tags any more."""
     commit(tmp_path, day(1), [Listing(REPOSITORY, day(1), True), seen("a", "a1", day(1))])
