@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -24,6 +25,18 @@ def real_data() -> Path:
     if not (folder / "repo-info.bundle").is_file():
         pytest.skip("no real documents beside the checkout: set IMGLAB_REAL_DATA to their folder")
     return folder
+
+
+@pytest.fixture(autouse=True)
+def has_its_cases(request: pytest.FixtureRequest) -> Iterator[None]:
+    """A test that says which cases it holds (marker `case`) has made a store that has them."""
+    named = [case for marker in request.node.iter_markers("case") for case in marker.args[1:]]
+    folder: Path | None = request.getfixturevalue("tmp_path") if named else None
+    yield
+    if folder:
+        from cases import cases_of  # with the whole of imglab, which few tests need
+
+        assert set(named) <= cases_of(folder)
 
 
 def pytest_sessionfinish(session: pytest.Session) -> None:

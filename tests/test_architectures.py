@@ -76,6 +76,23 @@ def test_sizes_are_compared_while_both_images_stay(tmp_path: Path) -> None:
     assert frame["against"].unique().to_list() == [AMD64]
 
 
+def test_a_stretch_ends_where_either_image_becomes_another(tmp_path: Path) -> None:
+    """And not at the moves before and after, which left both as they were."""
+    indexes = [("e1", "a1", "b1"), ("e2", "a1", "b2"), ("e3", "a1", "b2"), ("e4", "a2", "b2"), ("e5", "a2", "b2")]
+    sizes = {"a1": 100, "a2": 120, "b1": 90, "b2": 60}
+    records = [
+        *(row for name, size in sizes.items() for row in image(name, [size])),
+        *(row for name, amd64, arm64 in indexes for row in index(name, [(amd64, AMD64), (arm64, ARM64)])),
+        *(seen("latest", name, day(at)) for at, (name, _, _) in enumerate(indexes, 1)),
+    ]
+    frame = queries.architecture_ratios(store_of(tmp_path, records), repository=REPOSITORY, tag="latest")
+    assert frame.select("valid_from", "valid_to", "ratio", "digest").rows() == [
+        (day(1), day(2), 0.9, digest("e1")),
+        (day(2), day(4), 0.6, digest("e2")),
+        (day(4), None, 0.5, digest("e4")),
+    ]
+
+
 def test_another_platform_may_be_the_measure(tmp_path: Path) -> None:
     """What is compared with is not among what is compared; one platform and a time may be chosen."""
     store = store_of(tmp_path, series_of([(100, 90), (100, 80), (100, 50)]))

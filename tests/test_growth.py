@@ -294,6 +294,7 @@ def test_tags_are_compared_as_they_are_now(tmp_path: Path) -> None:
         [
             *(seen("a", "a1", day(1)), seen("a", "a2", day(5)), seen("b", "a3", day(2)), seen("c", "a2", day(6))),
             TagObservation(other, "a", day(3), digest=digest("a4")),
+            *index("e9", [("b9", "linux/arm64"), ("a1", "linux/amd64")]),
             *(record for number in (1, 2, 3, 4) for record in one_layer(f"a{number}", 50 + number)),
         ],
     )
@@ -309,6 +310,14 @@ def test_tags_are_compared_as_they_are_now(tmp_path: Path) -> None:
     ]
     from_digest = queries.growth_by_step(store, repository=REPOSITORY, tag="a", digest=digest("a1"))
     assert from_digest.select(ask).rows() == [(None, REPOSITORY, "a", None, day(5), "grew", 1)]
+    to_tag = queries.growth_by_step(store, repository=REPOSITORY, tag="a", digest=digest("a1"), to_tag="b")
+    assert to_tag.select(ask).rows() == [(None, REPOSITORY, "b", None, day(2), "grew", 2)]
+    named = {"digest": digest("e9"), "to_tag": "b"}
+    for times in ({}, {"since": day(6)}):  # a digest is the same at all times
+        below = queries.growth_by_step(store, repository=REPOSITORY, tag="a", **named, **times)  # type: ignore[arg-type]
+        assert below.select("from_manifest_digest", "delta_bytes").rows() == [(digest("a1"), 2)]
+    to_digest = queries.growth_by_step(store, repository=REPOSITORY, tag="a", to_digest=digest("a3"))
+    assert to_digest.select(ask).rows() == [("a", REPOSITORY, None, day(5), None, "grew", 1)]
 
 
 def test_a_tag_that_came_back_is_compared_over_its_absence(tmp_path: Path) -> None:
@@ -401,6 +410,8 @@ def test_small_and_unknown_steps_are_one_row_each(tmp_path: Path) -> None:
     )
     frame = queries.step_sizes(store, repository=REPOSITORY, tag="a")
     assert frame["compressed_bytes"].to_list() == [*range(17, 3, -1), 1 + 2 + 3]
+    assert frame["step_rank"].to_list() == [*range(1, 15), None]
+    assert frame["step_group"].to_list().count("other steps") == 1
     columns = ["step_group", "step_rank", "layer_digest", "layer_count", "compressed_bytes"]
     assert frame.select(columns).rows()[-1] == ("other steps", None, None, 3, 6)
     unknown = queries.step_sizes(store, repository=REPOSITORY, tag="b")

@@ -223,6 +223,7 @@ def windows(number: int, versions: Iterable[str]) -> list[Record]:
     return records
 
 
+@pytest.mark.case("package_growth", "windows builds")
 def test_windows_is_compared_build_by_build(tmp_path: Path) -> None:
     """Two builds of one platform are two images; a build may be asked for by itself."""
     builds = ["10.0.17763.1", "10.0.20348.1"]
@@ -237,6 +238,7 @@ def test_windows_is_compared_build_by_build(tmp_path: Path) -> None:
     assert one["to_version"].to_list() == ["2-10.0.20348.1"]
 
 
+@pytest.mark.case("package_growth", "shared image")
 def test_a_document_that_was_read_again_counts_once(tmp_path: Path) -> None:
     """The newest reader's rows count, the first run's of the same reader; an image that several tags share has one."""
     again = [Sbom(digest("f2"), 2, 9, "SPDX-2.3"), Package(digest("f2"), 0, "musl", "apk", "2")]
@@ -252,6 +254,31 @@ def test_a_document_that_was_read_again_counts_once(tmp_path: Path) -> None:
     assert frame.select(CHANGES).rows() == [("apk", "musl", "1", "2", "changed", None)]
 
 
+@pytest.mark.case("package_growth", "several sources", "single image", "two names", "referrers")
+def test_sources_that_disagree_and_other_registries(tmp_path: Path) -> None:
+    """A page that lags chooses no image; an image without index has the bill that refers to it."""
+    mirror = "mirror.test/team/app"
+    records = [
+        *(seen("a", "e1", day(1)), seen("a", "e2", day(5)), seen("a", "e2", day(9)), seen("single", "a3", day(2))),
+        replace(seen("a", "e1", day(2)), repository=mirror),
+        *(*build(1, [("deb", "x", "1")]), *build(2, [("deb", "x", "2")]), *image("a3", [7]), *config("a3", [])),
+        *(*attestation("b9", "f9", kind="artifact", subject_digest=digest("a3")), *sbom("f9", [("deb", "x", "3")])),
+    ]
+    page = [seen("a", "e1", day(6), document="app.md", document_revision="r6")]
+    commit(tmp_path, day(29), page, source="repo-info")
+    store = store_of(tmp_path, records)
+    columns = ["from_at", "to_at", "from_version", "to_version", "to_manifest_digest"]
+
+    def told(**given: Any) -> list[Given]:
+        return queries.package_growth(store, repository=REPOSITORY, tag="a", **given).select(columns).rows()
+
+    assert told() == [(day(1), day(9), "1", "2", digest("a2"))]
+    assert told(until=day(7)) == [(day(1), day(7), "1", "2", digest("a2"))]
+    assert told(to_tag="single") == [(day(9), day(2), "2", "3", digest("a3"))]
+    assert told(to_repository=mirror) == [(day(9), day(2), "2", "1", digest("a1"))]
+
+
+@pytest.mark.case("package_growth", "attestations", "reborn tag")
 @pytest.mark.parametrize("tag", ["a", "b"])
 def test_a_tag_that_was_gone_and_came_back(tmp_path: Path, tag: str) -> None:
     """Is compared from its first life to its last; within a gap there is nothing."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
 
 import polars as pl
@@ -19,6 +20,7 @@ from imglab.pins import Mention, Problem, read_pins
 from imglab.pins.dockerfile import parse_dockerfile
 from imglab.pins.files import parse_list
 from imglab.pins.yaml_files import parse_yaml
+from imglab.records import IndexEntry, Layer, Manifest, Record
 from imglab.store import Store
 
 
@@ -275,6 +277,122 @@ def test_unknown_sizes_stay_unknown(tmp_path: Path) -> None:
     store = Store.in_memory(Journal(tmp_path / "journal"))
     columns = "state moves_behind pull_bytes delta_bytes"
     assert looked_up(store, f":1.0@{digest('a1')}", columns=columns) == [("behind", 1, None, None)]
+
+
+MIRROR = "mirror.test/team/app"
+OLD, NEW = "windows/amd64 10.0.17763", "windows/amd64 10.0.20348"
+
+
+def windows(parent: str, *children: tuple[str, str]) -> list[Record]:
+    """The entries of an index for builds of Windows, behind its two others."""
+    return [
+        IndexEntry(digest(parent), at, digest(name), os="windows", architecture="amd64", os_version=version)
+        for at, (name, version) in enumerate(children, 2)
+    ]
+
+
+@pytest.fixture
+def every_case(tmp_path: Path) -> Store:
+    """
+    Where tags pointed:
+
+        1.0      e1 day 1 to 3, gone, e1 day 5 to 7, e2 day 7 to 9, e3 since day 9, last seen on day 12
+        stable   e1 since day 2
+        single   a1 day 1 to 4, then a3: images without index
+        hub      b9 day 1 to 2, of which only the size is known (36), then a1
+        saved    a1 day 1 to 2, then an image of a Docker archive
+
+    A page lags: it saw 1.0 at e1 on day 2 and, wrongly, at e2 on day 10. A mirror had e1 on day 1, then e2.
+    For Linux the indexes have a1 (10, 20, 20), a2 (10, size not known), a3 (10, 40, 40, 40); for Windows two builds.
+    """
+    foreign = {"b1": [91, 6], "b2": [81, 6], "b3": [81, 8]}
+    old = ("b1", "10.0.17763.1")
+    archived = "config+" + digest("c0")
+    unsized = [
+        Manifest(digest("a2"), None, "image", digest("ca1"), layer_count=2),
+        *(
+            Layer(digest("a2"), at, digest(f"d{content}"), None, size)
+            for at, (content, size) in enumerate([(10, 10), (30, None)])
+        ),
+    ]
+    moves = [("e1", 1), (None, 3), ("e1", 5), ("e2", 7), ("e3", 9), ("e3", 12)]
+    records = [
+        *(seen("1.0", name, day(at), is_absent=name is None) for name, at in moves),
+        *(seen("stable", "e1", day(2)), seen("single", "a1", day(1)), seen("single", "a3", day(4))),
+        *(seen("hub", "b9", day(1)), seen("hub", "a1", day(2)), seen("saved", "a1", day(1))),
+        dataclasses.replace(seen("saved", None, day(2)), digest=archived),
+        *(dataclasses.replace(seen("1.0", name, day(at)), repository=MIRROR) for at, name in ((1, "e1"), (2, "e2"))),
+        *(seen(f"sha256-{'a1'.ljust(64, '0')}.{kind}", name, day(1)) for kind, name in (("sig", "f2"), ("sbom", "a1"))),
+        *index("e1", [("a1", "linux/amd64"), ("f1", None)]) + windows("e1", old, ("b2", "10.0.20348.1")),
+        *index("e2", [("a2", "linux/amd64"), ("f1", None)]) + windows("e2", old, ("b2", "10.0.20348.1")),
+        *index("e3", [("a3", "linux/amd64"), ("f1", None)]) + windows("e3", old, ("b3", "10.0.20348.2")),
+        *(*image("a1", [10, 20, 20]), *config("a1", []), *unsized, *image("a3", [10, 40, 40, 40])),
+        *(row for name, sizes in foreign.items() for row in image(name, sizes)[:1]),
+        *(
+            Layer(digest(name), at, digest(f"d{size}"), None, size, is_foreign=at == 0)
+            for name, sizes in foreign.items()
+            for at, size in enumerate(sizes)
+        ),
+        *(*image("f1", [999], kind="attestation"), *image("f2", [888], kind="artifact")),
+        Manifest(digest("b9"), None, "image", compressed_bytes=36, os="linux", architecture="amd64"),
+        Manifest(archived, None, "image", digest("ca1"), layer_count=1, compressed_bytes=7),
+        Layer(archived, 0, digest("d7"), None, 7),
+    ]
+    commit(tmp_path, day(20), records)
+    page = [
+        seen("1.0", name, day(at), document="app.md", document_revision=f"{at}") for name, at in (("e1", 2), ("e2", 10))
+    ]
+    commit(tmp_path, day(21), page, source="repo-info")
+    return Store.in_memory(Journal(tmp_path / "journal"))
+
+
+@pytest.mark.case("pins", "repeated layers", "unknown sizes", "attestations", "referrers", "reborn tag")
+@pytest.mark.case("pins", "several sources", "shared image", "single image", "two names")
+def test_pins_in_every_case(every_case: Store) -> None:
+    """A pin that came back was left when it was left last; of an image that nobody described no pull is known."""
+    e1, e2, a1, b9 = map(digest, ("e1", "e2", "a1", "b9"))
+    columns = "tag state is_there had_by first_seen_at replaced_at behind_days moves_behind move_count"
+    texts = [f":1.0@{e1}", f":1.0@{e2}", f"@{e1}", f":single@{a1}", f":hub@{b9}", f":saved@{a1}"]
+    assert looked_up(every_case, *texts, columns=columns) == [
+        ("1.0", "behind", True, "1.0, stable", day(1), day(7), 5, 2, 2),
+        ("1.0", "behind", False, "1.0", day(7), day(9), 3, 1, 2),
+        ("stable", "current", True, "1.0, stable", day(1), None, 0, 0, 0),
+        ("single", "behind", True, "1.0, hub, saved, single, stable", day(1), day(4), 0, 1, 1),
+        ("hub", "behind", False, "hub", day(1), day(2), 0, 1, 1),
+        ("saved", "behind", True, "1.0, hub, saved, single, stable", day(1), day(2), 0, 1, 1),
+    ]
+    assert looked_up(every_case, *texts, columns="pull_bytes delta_bytes compressed_bytes") == [
+        (40, 130 - 50, 130),
+        (40, None, 130),  # a host with a2 has layer 10, whatever its other one weighs
+        (0, 0, 50),
+        (40, 80, 130),
+        (None, 50 - 36, 50),  # which layers a host with b9 has nobody told
+        (None, 7 - 50, 7),  # an archive names the same layers otherwise
+    ]
+    mirror = queries.pins(every_case, references=[f"{MIRROR}:1.0@{e1}", f"{MIRROR}:stable@{e1}"])
+    assert mirror.select("state", "had_by", "last_observed_at", "pull_bytes", "delta_bytes").rows() == [
+        ("behind", "1.0", day(2), None, None),
+        ("tag gone", "1.0", None, None, None),
+    ]
+
+
+@pytest.mark.case("pins", "windows builds", "foreign layers")
+def test_pins_of_builds_of_windows(every_case: Store) -> None:
+    """Each is followed by itself; a foreign layer that the host has is not pulled again."""
+    pinned = [f"{REPOSITORY}:1.0@{digest('e1')}"]
+    told = {name: queries.pins(every_case, references=pinned, platform=name) for name in (OLD, NEW, "windows/amd64")}
+    columns = ["manifest_digest", "current_manifest_digest", "pull_bytes", "delta_bytes"]
+    assert told[OLD].select(columns).rows() == told["windows/amd64"].select(columns).rows()
+    assert told[OLD].select(columns).rows() == [(digest("b1"), digest("b1"), 0, 0)]
+    assert told[NEW].select(columns).rows() == [(digest("b2"), digest("b3"), 8, 2)]
+
+
+def test_an_image_of_no_layers_is_pulled_for_nothing(tmp_path: Path) -> None:
+    """It is known to have none."""
+    records = [*image("a1", [10]), *config("a1", []), *image("a2", []), *config("a2", [])]
+    commit(tmp_path, day(10), [*records, seen("1.0", "a1", day(1)), seen("1.0", "a2", day(2))])
+    store = Store.in_memory(Journal(tmp_path / "journal"))
+    assert looked_up(store, f":1.0@{digest('a1')}", columns="pull_bytes delta_bytes") == [(0, -10)]
 
 
 def test_texts_that_are_no_references(store: Store) -> None:

@@ -7,6 +7,7 @@ from datetime import datetime
 from pathlib import Path
 
 import pytest
+from cases import EMPTY
 from made import REPOSITORY, commit, config, day, digest, image, index, seen
 
 from imglab import queries
@@ -149,6 +150,25 @@ def test_tags_are_those_that_are_there_now(store: Store) -> None:
     ]
 
 
+def test_sizes_of_tags_are_of_amd64_or_of_the_only_image(tmp_path: Path) -> None:
+    """Wherever it stands in the index; a tag of which nobody told more is told with nothing."""
+    images = {"a1": (34, "linux/amd64"), "b1": (24, "linux/arm64"), "b2": (29, "linux/s390x")}
+    records = [
+        *(row for name, (size, at) in images.items() for row in (*image(name, [size]), *config(name, [], platform=at))),
+        *index("e1", [("b1", "linux/arm64"), ("a1", "linux/amd64")]),
+        *index("e2", [("b1", "linux/arm64"), ("b2", "linux/s390x")]),
+        *(seen(tag, name, day(1)) for tag, name in (("a", "e1"), ("b", "e2"), ("bare", "ff"), ("only", "b2"))),
+    ]
+    commit(tmp_path, day(20), records)
+    frame = queries.tags(Store.in_memory(Journal(tmp_path / "journal")))
+    assert frame.select("tag", "image_count", "compressed_bytes", "layer_count").rows() == [
+        ("a", 2, 34, 1),
+        ("b", 2, None, None),
+        ("bare", 0, None, None),
+        ("only", 1, 29, 1),
+    ]
+
+
 def test_a_listing_without_new_digests_shows_in_the_next_answer(tmp_path: Path) -> None:
     """A tag missing from a later listing is not among the tags any more."""
     commit(tmp_path, day(1), [Listing(REPOSITORY, day(1), True), seen("a", "a1", day(1))])
@@ -156,7 +176,7 @@ def test_a_listing_without_new_digests_shows_in_the_next_answer(tmp_path: Path) 
     assert queries.tags(Store.in_memory(Journal(tmp_path / "journal"))).is_empty()
 
 
-@pytest.mark.parametrize("name", QUESTIONS)
+@pytest.mark.parametrize("name", [pytest.param(name, marks=pytest.mark.case(name, EMPTY)) for name in QUESTIONS])
 def test_every_question_works_on_an_empty_store(tmp_path: Path, name: str) -> None:
     """Nothing known gives an empty frame with all its columns, each named in the docstring."""
     function = getattr(queries, name)
@@ -166,6 +186,30 @@ def test_every_question_works_on_an_empty_store(tmp_path: Path, name: str) -> No
     assert frame.is_empty()
     described = inspect.getdoc(function) or ""
     assert [column for column in frame.columns if column not in described] == []
+
+
+def test_nothing_is_a_share_of_nothing(tmp_path: Path) -> None:
+    """Beside images of no bytes there is no ratio: null, and neither infinite nor no number."""
+    layers = {"a1": [0], "a2": [0, 0], "b1": [7]}
+    records = [
+        *(row for name, sizes in layers.items() for row in image(name, sizes)),
+        *(*config("a1", []), *config("a2", []), *config("b1", [], platform="linux/arm64")),
+        *(*index("e1", [("a2", "linux/amd64"), ("b1", "linux/arm64")]), seen("a", "e1", day(1))),
+        *(*index("e2", [("a2", "linux/amd64"), ("f1", None)]), *image("f1", [9], kind="attestation")),
+        *(seen("base", "a1", day(1)), seen("b", "e2", day(1))),
+    ]
+    commit(tmp_path, day(20), records)
+    store = Store.in_memory(Journal(tmp_path / "journal"))
+    amd64 = {"platform": "linux/amd64"}
+    asked = {"repository": REPOSITORY, "tag": "b"}
+    assert queries.sharing(store, **amd64)["sharing_ratio"].to_list() == [None, None]  # type: ignore[arg-type]
+    assert queries.bytes_by_depth(store, **amd64)["image_bytes_share"].to_list() == [None, None]  # type: ignore[arg-type]
+    assert queries.attestation_overhead(store, **asked)["attestation_share"].to_list() == [None]  # type: ignore[arg-type]
+    sizes = queries.architecture_sizes(store, repository=REPOSITORY, tag="a")
+    assert sizes.select("compressed_bytes", "ratio_to_amd64").rows() == [(0, None), (7, None)]
+    assert queries.bases(store, **asked).select("base_bytes", "base_share").rows() == [(0, None)]  # type: ignore[arg-type]
+    shares = queries.base_share(store, **asked).select("part_bytes", "part_share", "base_share")  # type: ignore[arg-type]
+    assert shares.rows() == [(0, None, None), (0, None, None)]
 
 
 def test_repositories_are_written_as_people_write_them(store: Store) -> None:

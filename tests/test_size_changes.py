@@ -117,6 +117,19 @@ def test_series_are_apart(tmp_path: Path) -> None:
     ]
 
 
+def test_two_images_of_one_series_are_no_builds_of_each_other(tmp_path: Path) -> None:
+    """Of several in an index the first is followed, and none where its size is not known."""
+    known = [*(row for name, size in (("a1", 100), ("a2", 120), ("a3", 101)) for row in image(name, [size]))]
+    indexes = [("e1", "a1"), ("e2", "a3"), ("e3", "ff"), ("e4", "a3")]
+    entries = [row for name, first in indexes for row in index(name, [(first, "linux/amd64"), ("a2", "linux/amd64")])]
+    moves = [seen("a", name, day(at)) for at, (name, _) in enumerate(indexes, 1)]
+    frame = queries.size_changes(store_of(tmp_path, *known, *entries, *moves), repository=REPOSITORY)
+    assert frame.select("valid_from", "compressed_bytes", "step_bytes").rows() == [
+        (day(1), 100, None),
+        (day(2), 101, 1),
+    ]
+
+
 def test_a_tag_that_is_reborn_goes_on(tmp_path: Path) -> None:
     """Its first build after the gap is compared with the last before."""
     gone = seen("a", None, day(2), is_absent=True)

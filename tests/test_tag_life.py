@@ -161,6 +161,18 @@ def test_sightings_tell_how_often_a_tag_came_back(tmp_path: Path) -> None:
     ]
 
 
+def test_tags_of_the_first_look_have_no_share(tmp_path: Path) -> None:
+    """Also where another tag ended at the same age."""
+    looks = [seen("a", "e1", day(1)), seen("b", "e1", day(3))]
+    looks += [seen("a", None, day(6), is_absent=True), seen("b", None, day(8), is_absent=True)]
+    frame = queries.tag_lifetimes(store_of(tmp_path, looks, source="registry"), repository=REPOSITORY)
+    shares = ["kind_at_risk_count", "kind_surviving_share", "at_risk_count", "surviving_share"]
+    assert frame.select("tag", "lifetime_days", *shares).rows() == [
+        ("a", 5, None, None, None, None),
+        ("b", 5, 1, 0.0, 1, 0.0),
+    ]
+
+
 @pytest.mark.parametrize(
     ("kind", "tags"),
     [
@@ -205,6 +217,36 @@ def test_support_lasts_while_any_tag_is_built_for_a_platform(tmp_path: Path) -> 
     assert frame["last_observed_at"].to_list() == [day(20), day(7), day(20)]
     of_a = queries.architecture_support(store, repository=REPOSITORY, tag="a", since=day(6), until=day(8))
     assert of_a.select("tag", "platform", "valid_from", "valid_to").rows() == [("a", "linux/amd64", day(1), None)]
+
+
+def test_support_counts_the_tags_of_each_stretch(tmp_path: Path) -> None:
+    """A tag that comes as a platform goes was not there with it; one that brings it back was not there before."""
+    store = store_of(
+        tmp_path,
+        [
+            *(definition("1"), definition("2", architectures=["arm64v8"]), version(day(1)), version(day(20))),
+            *(
+                defined("a", "2", day(1)),
+                defined("a", None, day(5)),
+                defined("b", "1", day(5)),
+                defined("c", "2", day(9)),
+            ),
+        ],
+    )
+    frame = queries.architecture_support(store, repository=REPOSITORY)
+    columns = ["platform", "valid_from", "valid_to", "tag_count", "last_tag_count", "last_all_tag_count"]
+    assert frame.select(columns).rows() == [
+        ("linux/amd64", day(5), None, 1, 1, 2),
+        ("linux/arm64", day(1), day(5), 1, 1, 1),
+        ("linux/arm64", day(9), None, 1, 1, 2),
+    ]
+
+
+def test_an_image_of_unknown_platform_supports_none(tmp_path: Path) -> None:
+    """Nobody knows for whom it is."""
+    looks = [seen("a", "a1", day(1)), seen("b", "e1", day(2)), *image("a1", [3]), *index("e1", [("a2", "linux/amd64")])]
+    frame = queries.architecture_support(store_of(tmp_path, looks, source="registry"), repository=REPOSITORY)
+    assert frame.select("platform", "tag_count", "last_all_tag_count").rows() == [("linux/amd64", 1, 1)]
 
 
 def test_without_definitions_lists_of_readmes_tell(tmp_path: Path) -> None:
@@ -300,7 +342,7 @@ def test_tags_of_the_same_build_are_names_of_the_oldest(named: Store) -> None:
         ("latest", 3, "3.2", day(7), day(7), True, 1),
         ("3.1", 1, "3.1", day(6), day(6), True, 0),
     ]
-    assert frame["at"].unique().to_list() == [day(20)]
+    assert frame["at"].unique().to_list() == frame["last_observed_at"].unique().to_list() == [day(20)]
     assert frame["basis"].unique().to_list() == ["definition"]
 
 
@@ -312,6 +354,9 @@ def test_aliases_of_the_past_know_nothing_of_what_came_after(named: Store) -> No
         ("latest", "3", True, 0),
         ("latest", "old", True, 0),
     ]
+    assert frame["last_observed_at"].unique().to_list() == [day(3)]
+    first = queries.aliases(named, repository=REPOSITORY, at=day(1))
+    assert first.select("tag", "together_from").rows() == [(tag, day(1)) for tag in ("latest", "3", "old")]
     assert queries.aliases(named, repository=REPOSITORY, at=day(1) - HOUR).is_empty()
 
 

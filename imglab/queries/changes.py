@@ -27,7 +27,8 @@ def size_changes(
     Columns: repository, tag, platform, series (platform, with the build for Windows), valid_from, compressed_bytes,
     step_bytes (difference to the build before; null for the first), usual_step_bytes (median of the sizes of up to 20
     differences before), drift_bytes (sum of the last 20 differences that were no jumps), change, digest,
-    manifest_digest, previous_manifest_digest. Images of unknown size are left out.
+    manifest_digest, previous_manifest_digest. Images of unknown size are left out, and of several images of one series
+    in an index all but the first.
     change is `jump` for a difference of more than 2 % of the size and more than ten times what is usual, where 8
     differences are known; `drift` once drift_bytes comes to more than 5 % and more than twelve times what is
     usual, where 10 are known, and not again before it has gone back; else null. Of 240,000 generated builds that

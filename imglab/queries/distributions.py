@@ -49,7 +49,7 @@ def sharing(
     Columns: repository, image_count, undescribed_image_count (of these, images of which no source told the layers),
     layer_count (with repeats), unique_layer_count, unknown_layer_count (of these, without a size), image_bytes (all
     layers of all images), unique_bytes (each layer once), shared_bytes (each layer that several images have, once),
-    sharing_ratio (image_bytes divided by unique_bytes).
+    sharing_ratio (image_bytes divided by unique_bytes; null where these are none).
     """
     return store.query("sharing", scope(repository, tag, platform=platform, at=instant(at)))
 
@@ -68,7 +68,7 @@ def bytes_by_depth(
     One row per position (from 0, the base); in this order. Of the images to which tags pointed at a time, without *at*
     now; *repository* may be a pattern. An image counts once.
     Columns: position, image_count (images that have a layer there), unique_layer_count, image_bytes (compressed, of all
-    images), unique_bytes (each layer once), image_bytes_share (of the bytes at all depths).
+    images), unique_bytes (each layer once), image_bytes_share (of the bytes at all depths; null where there are none).
     """
     return store.query("bytes_by_depth", scope(repository, tag, platform=platform, at=instant(at)))
 
@@ -106,6 +106,6 @@ def attestation_overhead(
     *repository* may be a pattern. Each digest counts once.
     Columns: repository, image_count, image_bytes (compressed, where known), attestation_count,
     unknown_attestation_count (of these, without a size), attestation_bytes (the sum of their layers; null if of none
-    the size is known), attestation_share (attestation_bytes divided by image_bytes).
+    the size is known), attestation_share (attestation_bytes divided by image_bytes; null where these are none).
     """
     return store.query("attestation_overhead", scope(repository, tag, at=instant(at)))

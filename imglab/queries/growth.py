@@ -30,9 +30,9 @@ def growth_by_step(
 
     The first image is what *tag* of *repository* gave at *since*, or *digest*, an image or an index; the second is that
     of *to_tag* (default: *tag*) of *to_repository* (default: *repository*) at *until*, or *to_digest*. Without *since*
-    the first is the first image of each platform that a source described, or where two tags are compared the newest;
-    without *until* the second is the newest that one described. Images are compared platform by platform: those that
-    both sides have, or *platform* alone. For Windows it may name one build: `windows/amd64 10.0.17763`.
+    the first is the first image of each platform whose size a source told, or where two tags are compared those of the
+    newest interval with such an image; so is the second without *until*. Images are compared platform by platform:
+    those that both sides have, or *platform* alone. For Windows it may name one build: `windows/amd64 10.0.17763`.
 
     One row per platform and step of either image; by platform, then as a waterfall reads (step_position, from 0): the
     base first, a step that went beside the one that it followed.

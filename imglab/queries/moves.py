@@ -31,8 +31,9 @@ def moves(
     base_count, rebuild_count, metadata_count, unchanged_count, unknown_count, came_count and went_count; from_bytes,
     to_bytes, delta_bytes (compressed sizes of all images before and after, and their difference; null where one is not
     known), pulled_bytes (compressed layers that the images after have and those before had not: what a pull brings to
-    who has the image from before; null where layers or a size are not known); source, document and document_revision
-    (where the move was first seen). Where a source does not tell which images a digest stands for, counts, bytes and
+    who has the image from before; null where layers or a size are not known, and where one of two images is from a
+    Docker archive, which names layers otherwise); source, document and document_revision (where the move was first
+    seen). Where a source does not tell which images a digest stands for, counts, bytes and
     changed_platforms are null. Where nobody looked for long, one row holds what several moves changed.
     kind is the change that says most of those of its images, in this order:
     `content`: the build steps above the base are others, or the image has none; or a layer is another whose step does

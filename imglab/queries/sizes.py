@@ -26,8 +26,9 @@ def layer_growth(
     One row per stretch of time with one image, and layer; by time, then position.
     Columns: repository, tag, platform, valid_from, valid_to (null while current), last_observed_at, manifest_digest,
     position (from 0, the base first), layer_digest, compressed_bytes, stack_from_bytes and stack_to_bytes (sum of
-    the layers below, and with it), step_label and created_by (null where a step cannot be told), step_group (one of
-    the nine labels with the largest layers, else `other steps` or `unknown step`).
+    the layers below, and with it; sizes and sums are null where no source told a size), step_label and created_by (null
+    where a step cannot be told), step_group (one of the nine labels with the largest layers, else `other steps` or
+    `unknown step`).
     For Windows *platform* may name one build: `windows/amd64 10.0.17763`.
     """
     return store.query(

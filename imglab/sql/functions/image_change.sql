@@ -14,7 +14,8 @@
 -- The base is what no step of its own can have made: the root filesystem, and of Windows the layers that Microsoft's
 -- images have (Apply image, Install update, foreign layers). Where a base ends that has more is told nowhere: its other
 -- steps count as the image's. Steps are compared as Dockerfiles have them (plain_step), settings included.
--- pulled_bytes: of the layers that the second image has and the first has not, each once; null where one is not known.
+-- pulled_bytes: of the layers that the second image has and the first has not, each once; null where one is not known, and
+-- where one image names its layers by their packed and the other by their unpacked content (`config+`).
 with wanted_pair as materialized (
     select distinct
         given.from_manifest_digest,
@@ -218,6 +219,10 @@ select
         when wanted_pair.from_manifest_digest = wanted_pair.to_manifest_digest then 0
         when image_to.layers is null then null
         when wanted_pair.from_manifest_digest is not null and image_from.layers is null then null
+        when
+            starts_with(wanted_pair.from_manifest_digest, 'config+')
+            <> starts_with(wanted_pair.to_manifest_digest, 'config+')
+            then null
         when pulled.is_pulled then pulled.pulled_bytes
         else 0
     end as pulled_bytes,

@@ -27,7 +27,8 @@ select
     tag_image.compressed_bytes,
     tag_image.layer_count,
     tag_image.compressed_bytes
-    / max(tag_image.compressed_bytes) filter (where tag_image.platform = 'linux/amd64') over () as ratio_to_amd64,
+    / nullif(max(tag_image.compressed_bytes) filter (where tag_image.platform = 'linux/amd64') over (), 0)
+        as ratio_to_amd64,
     tag_image.manifest_digest,
     tag_image.created_at,
 from chosen

@@ -83,7 +83,7 @@ select
     coalesce(attested.unknown_attestation_count, 0) as unknown_attestation_count,
     case when attested.repository is null then 0 else attested.attestation_bytes end as attestation_bytes,
     case when attested.repository is null then 0 else attested.attestation_bytes end
-    / imaged.image_bytes as attestation_share,
+    / nullif(imaged.image_bytes, 0) as attestation_share,
 from imaged
 left join attested on imaged.repository = attested.repository
 order by attestation_bytes desc nulls last, imaged.repository

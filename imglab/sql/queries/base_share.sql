@@ -64,8 +64,8 @@ select
     stacked.stack_from_bytes,
     stacked.stack_to_bytes,
     stacked.compressed_bytes,
-    (stacked.stack_to_bytes - stacked.stack_from_bytes) / stacked.compressed_bytes as part_share,
-    stacked.base_bytes / stacked.compressed_bytes as base_share,
+    (stacked.stack_to_bytes - stacked.stack_from_bytes) / nullif(stacked.compressed_bytes, 0) as part_share,
+    stacked.base_bytes / nullif(stacked.compressed_bytes, 0) as base_share,
 from stacked
 where
     ($since::timestamptz is null or stacked.valid_to is null or stacked.valid_to > $since)

@@ -28,7 +28,7 @@ select
     one.base_manifest_digest,
     one.base_layer_count,
     one.base_bytes,
-    one.base_bytes / one.compressed_bytes as base_share,
+    one.base_bytes / nullif(one.compressed_bytes, 0) as base_share,
 from one
 where
     ($at::timestamptz is null or (one.valid_from <= $at and (one.valid_to is null or one.valid_to > $at)))

@@ -44,6 +44,6 @@ select
     summed.unique_layer_count,
     summed.image_bytes,
     summed.unique_bytes,
-    summed.image_bytes / sum(summed.image_bytes) over () as image_bytes_share,
+    summed.image_bytes / nullif(sum(summed.image_bytes) over (), 0) as image_bytes_share,
 from summed
 order by summed.position

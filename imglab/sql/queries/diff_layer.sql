@@ -1,6 +1,7 @@
 -- One row per pair of images whose layers are known: which layers they share, and what a host that has the first fetches for the second. A
 -- layer that an image has twice is fetched once, so it counts once here. Foreign layers are fetched from elsewhere.
--- Bytes are null where the size of a layer is not known.
+-- Bytes are null where the size of a layer is not known. Images that name their layers by packed and by unpacked content
+-- (`config+`) are no pair.
 -- Parameters: $from_digests, $to_digests (lists, the n-th with the n-th)
 with asked as (
     select
@@ -24,6 +25,7 @@ pair as (
     where
         image_from.layer_count is not null
         and image_to.layer_count is not null
+        and starts_with(asked.from_manifest_digest, 'config+') = starts_with(asked.to_manifest_digest, 'config+')
 ),
 
 held as (

@@ -1,8 +1,8 @@
 -- One row per platform and build step of either of two images; by platform, then in the order of a waterfall (see
 -- step_growth). The images are what a tag gave to a platform at a time, or what a digest names.
 -- Parameters: $repository, $tag, $since and $to_repository, $to_tag, $until; or $digest, $to_digest in place of a tag and
--- its time; $platform (null: all that both have). Without $since it is the first image of each platform that a source
--- described, or the newest where another tag is compared with; without $until the newest that one described.
+-- its time; $platform (null: all that both have). Without $since it is the first image of each platform whose size a
+-- source told, or the newest such where another tag is compared with; without $until the newest such.
 -- $is_one_tag: both sides are the same tag.
 -- Images are paired by image_pair; where two digests name one image each, these.
 with tagged as not materialized (

@@ -23,16 +23,20 @@ layered as (
         image_layer.compressed_bytes,
         image_layer.step_label,
         image_layer.created_by,
-        sum(image_layer.compressed_bytes) over (
-            partition by stretch.valid_from
-            order by image_layer.position
-            rows between unbounded preceding and current row
-        )::bigint as stack_to_bytes,
+        case
+            when count(*) over below = count(image_layer.compressed_bytes) over below
+                then sum(image_layer.compressed_bytes) over below
+        end::bigint as stack_to_bytes,
     from stretch
     join image_layer_of('stretch') as image_layer on stretch.manifest_digest = image_layer.manifest_digest
     where
         ($since::timestamptz is null or stretch.valid_to is null or stretch.valid_to > $since)
         and ($until::timestamptz is null or stretch.valid_from < $until)
+    window below as (
+        partition by stretch.valid_from
+        order by image_layer.position
+        rows between unbounded preceding and current row
+    )
 ),
 
 ranked as (
@@ -55,7 +59,8 @@ select
     layered.position,
     layered.layer_digest,
     layered.compressed_bytes,
-    layered.stack_to_bytes - layered.compressed_bytes as stack_from_bytes,
+    lag(layered.stack_to_bytes, 1, 0) over (partition by layered.valid_from order by layered.position)
+        as stack_from_bytes,
     layered.stack_to_bytes,
     layered.step_label,
     case

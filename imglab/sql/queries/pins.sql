@@ -15,6 +15,7 @@ holder as (
     select
         asked.position,
         asked.repository,
+        asked.tag,
         asked.digest as tagged_digest,
     from asked
     where asked.digest is not null
@@ -22,6 +23,7 @@ holder as (
     select
         asked.position,
         asked.repository,
+        asked.tag,
         index_image.index_digest as tagged_digest,
     from asked
     join index_image on asked.digest = index_image.manifest_digest
@@ -55,6 +57,7 @@ held as (
     join known
         on holder.repository = known.repository
         and holder.tagged_digest = known.digest
+        and is_told_tag(known.tag, holder.tag)
 ),
 
 holding as (
@@ -244,7 +247,10 @@ select
     moved.move_count,
     case
         when pinned_image.position is null or current_image.position is null then null
-        when pull.position is null and now_there.layer_count > 0 then 0
+        when then_there.layer_count is null or now_there.layer_count is null then null
+        when starts_with(pinned_image.manifest_digest, 'config+') <> starts_with(current_image.manifest_digest, 'config+')
+            then null
+        when pull.position is null then 0
         else pull.pull_bytes
     end as pull_bytes,
     now_there.compressed_bytes - then_there.compressed_bytes as delta_bytes,

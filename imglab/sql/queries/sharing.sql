@@ -101,7 +101,7 @@ select
     layered.image_bytes,
     layered.unique_bytes,
     layered.shared_bytes,
-    layered.image_bytes / layered.unique_bytes as sharing_ratio,
+    layered.image_bytes / nullif(layered.unique_bytes, 0) as sharing_ratio,
 from counted
 left join layered on counted.repository is not distinct from layered.repository
 order by counted.repository is not null, layered.image_bytes desc nulls last, counted.repository

@@ -2,6 +2,7 @@
 -- change: `jump`, a step of more than 2 % of the size and ten times the usual step; `drift`, where all steps of the last
 -- 20 that were no jumps come to more than 5 % and twelve times the usual step, said once until they do no longer; else
 -- null. The usual step is the median of the sizes of up to 20 steps before, of which 8 are needed (10 for a drift).
+-- Of several images of one series in an index the first counts.
 -- Parameters: $repository, $tag (globs; null: all), $platform (null: all), $since, $until (null: no limit; what lies before
 -- counts for what is usual all the same)
 with given as (
@@ -21,12 +22,16 @@ with given as (
         and ($tag::varchar is null or tag_image.tag glob $tag)
         and is_told_tag(tag_image.tag, $tag)
         and ($platform::varchar is null or $platform in (tag_image.platform, tag_image.series))
-        and tag_image.compressed_bytes is not null
+    qualify row_number() over (
+        partition by tag_image.repository, tag_image.tag, tag_image.series, tag_image.valid_from
+        order by tag_image.position
+    ) = 1
 ),
 
 build as (
     select given.*,
     from given
+    where given.compressed_bytes is not null
     qualify lag(given.manifest_digest) over (
         partition by given.repository, given.tag, given.series
         order by given.valid_from, given.position
