@@ -448,7 +448,8 @@ class Store:
         """
         The rows of one SELECT over the newest store.
 
-        Raises StoreEmpty if nothing was ever loaded, UsageError if the text is not a valid read-only query.
+        Raises StoreEmpty if nothing was ever loaded, UsageError if the text is not a valid read-only query, StoreError
+        where it may be one, but of another version of imglab than the store is of.
         """
         with self._lock:
             self._follow()
@@ -458,7 +459,19 @@ class Store:
                     raise UsageError("only queries that return rows are possible here: the store is read-only")
                 return pl.DataFrame(relation)
             except duckdb.Error as error:
+                if isinstance(error, duckdb.ProgrammingError) and not self._is_of_this_version():
+                    raise StoreError(
+                        f"the store in {self._paths.store} was made by another version of imglab: `imglab load` makes it "
+                        "anew from the journal"
+                    ) from error
                 raise UsageError(f"the query cannot be run: {_first_line(error)}") from error
+
+    def _is_of_this_version(self) -> bool:
+        try:
+            rows = self._connection.sql("select definition from store_definition").fetchall()
+        except duckdb.Error:
+            return False
+        return rows == [(_definition(),)]
 
     def close_to_files(self) -> None:
         """Refuse every access to other files from now on, for SQL that somebody typed."""

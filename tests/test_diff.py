@@ -169,7 +169,7 @@ def test_steps_are_those_of_growth_by_step(store: Store) -> None:
         ("COPY app to /app", "new", None, 7, 7, 1.0),
         ("COPY b to /b", "new", None, 7, 7, 1.0),
     ]
-    assert steps.notes == ("Beside these: 1 with the same layer.",)
+    assert steps.notes == ("Together +7 bytes: 66 became 73.", "Beside these: 1 with the same layer.")
     assert steps.frame["delta_bytes"].sum() == 7
     assert compared.pairs.height == 1
 

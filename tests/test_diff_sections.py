@@ -314,7 +314,10 @@ def test_of_many_steps_the_largest_are_shown(tmp_path: Path) -> None:
     store = store_of(tmp_path, [*built("a1", before), *built("a2", [*before, *steps])])
     found = told(store, f"{REPOSITORY}@{digest('a1')}", f"{REPOSITORY}@{digest('a2')}")["steps"]
     assert found.shown["difference"].to_list() == list(range(3, 15))
-    assert found.notes[0] == "2 more steps, each with less of a difference: +3 B together."
+    assert found.notes[:2] == (
+        "Together +105 bytes: 100 became 205.",
+        "2 more steps, each with less of a difference: +3 B together.",
+    )
     assert found.frame.height == 15
 
 

@@ -10,8 +10,9 @@ import duckdb
 import pytest
 from made import REPOSITORY, commit, config, day, defined, definition, image, index, seen
 
+from imglab import queries
 from imglab.data import open_store
-from imglab.errors import StoreBusy, StoreEmpty, UsageError
+from imglab.errors import StoreBusy, StoreEmpty, StoreError, UsageError
 from imglab.journal import Journal
 from imglab.records import Listing
 from imglab.store import CHECKS, MARTS, Paths, Store, load
@@ -210,6 +211,23 @@ def test_nothing_loaded_is_a_clear_error(tmp_path: Path) -> None:
     """An empty folder says what to do."""
     with pytest.raises(StoreEmpty, match="imglab demo"):
         open_store(tmp_path)
+
+
+@pytest.mark.parametrize("change", ["update store_definition set definition = 'older'", "drop table store_definition"])
+def test_a_store_of_another_version_says_so(tmp_path: Path, change: str) -> None:
+    """Not that a question is wrong which it cannot answer; to load makes it anew."""
+    fill(tmp_path)
+    load(tmp_path)
+    with duckdb.connect(str(Paths(tmp_path).published())) as connection:
+        connection.execute("drop macro table image_pair")
+        connection.execute(change)
+    with open_store(tmp_path) as store:
+        assert store.sql("select count(*) from image").item() == 3
+        with pytest.raises(StoreError, match="another version of imglab: `imglab load`"):
+            queries.growth_by_step(store, repository=REPOSITORY, tag="latest")
+    assert load(tmp_path).is_rebuild
+    with open_store(tmp_path) as store:
+        assert queries.growth_by_step(store, repository=REPOSITORY, tag="latest").width > 20
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import polars as pl
 
 from imglab.diff.compared import Compared, Section, Unit
@@ -119,7 +121,16 @@ def steps(store: Store, compared: Compared) -> Section:
     )
     title = f"Steps{compared.where} that differ"
     units: dict[str, Unit] = {"before": "size", "after": "size", "difference": "difference", "of whole": "change"}
-    return Section("steps", title, frame, shown, (*rest, *_others(frame, changed)), units)
+    return Section("steps", title, frame, shown, (*_to_the_byte(frame), *rest, *_others(frame, changed)), units)
+
+
+def _to_the_byte(frame: pl.DataFrame) -> Iterator[str]:
+    """What the steps of one pair add up to, where all of them are known."""
+    totals = frame.select("from_total_bytes", "to_total_bytes").unique()
+    if totals.height == 1 and not (totals.row(0)[0] is None or totals.row(0)[1] is None):
+        before, after = totals.row(0)
+        if frame["delta_bytes"].null_count() == 0 and before != after:
+            yield f"Together {frame['delta_bytes'].sum():+,} bytes: {before:,} became {after:,}."
 
 
 def _largest(changed: pl.DataFrame) -> tuple[pl.DataFrame, list[str]]:
