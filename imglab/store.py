@@ -461,8 +461,8 @@ class Store:
             except duckdb.Error as error:
                 if isinstance(error, duckdb.ProgrammingError) and not self._is_of_this_version():
                     raise StoreError(
-                        f"the store in {self._paths.store} was made by another version of imglab: `imglab load` makes it "
-                        "anew from the journal"
+                        f"the store in {self._paths.store} was made by another version of imglab: `imglab load` makes "
+                        "it anew from the journal"
                     ) from error
                 raise UsageError(f"the query cannot be run: {_first_line(error)}") from error
 
