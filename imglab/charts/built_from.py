@@ -245,7 +245,7 @@ def aliases(frame: pl.DataFrame) -> Chart:
     return titled(
         _beside(_joining(base), base, "since"),
         f"Which tags of {repository} are names of the same thing?",
-        f"{grouped.height:,} tags in {groups:,} group{'s' if groups > 1 else ''} on {at}"
+        f"{counted(grouped.height, 'tag')} in {counted(groups, 'group')} on {at}"
         + (f"; {alone:,} more have no other name." if alone else "."),
         "A mark where a tag came to go with the first of its group; orange: they had been apart before.",
         f"The first {MOST_TAGS} rows of {rows['row'].n_unique():,}." if rows["row"].n_unique() > MOST_TAGS else "",
