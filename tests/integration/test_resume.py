@@ -11,6 +11,7 @@ import json
 import subprocess
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from random import Random
@@ -89,8 +90,9 @@ class Course:
     def kill_at_stage(self, process: subprocess.Popen[bytes], stage: str) -> None:
         """Kill the process as soon as a file of *stage* is there; one that is quicker comes to its end."""
         while process.poll() is None:
-            if any(self.data.glob(stage)):
-                process.kill()
+            with suppress(FileNotFoundError):  # a run's folder takes its name while it is looked through
+                if any(self.data.glob(stage)):
+                    process.kill()
 
     def written(self) -> set[str]:
         """The digests that the journal holds now, or that stand in what a killed process wrote ahead."""
