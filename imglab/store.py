@@ -99,6 +99,7 @@ _SQL_TYPES = {
 }
 _KEPT_GENERATIONS = 2
 _MANY_ROWS = 50_000  # that one statement may leave uncommitted in memory
+_FEW_IMAGES = 10_000  # whose layers and steps a load with little memory has room for
 _CONFIG: dict[str, str | bool | int | float | list[str]] = {"autoinstall_known_extensions": False}
 
 
@@ -259,7 +260,7 @@ def _publish(paths: Paths, journal: Journal, base: Path | None, new: list[str], 
                 _limit(connection, memory)
             if not base:
                 _create(connection)
-            rows = _load_runs(connection, journal, new)
+            rows = _load_runs(connection, journal, new, at_once=_FEW_IMAGES if memory else None)
             connection.execute("checkpoint")
         sync(temporary)
         generation = 1 + max((_generation(path) for path in paths.store.glob("imglab-*.duckdb")), default=0)
@@ -328,8 +329,10 @@ def _columns(record: type[Record]) -> str:
     return ", ".join(f"{name} {kind}{compressed.get(kind, '')}" for name, kind in types.items())
 
 
-def _load_runs(connection: duckdb.DuckDBPyConnection, journal: Journal, new: list[str]) -> int:
-    """Read the files of the *new* runs and refresh what they touch; return the rows read."""
+def _load_runs(
+    connection: duckdb.DuckDBPyConnection, journal: Journal, new: list[str], *, at_once: int | None = None
+) -> int:
+    """Read the files of the *new* runs and refresh what they touch, so many images *at_once*; return the rows read."""
     connection.execute("begin")
     rows = 0
     for record in RECORDS:
@@ -339,7 +342,8 @@ def _load_runs(connection: duckdb.DuckDBPyConnection, journal: Journal, new: lis
     connection.execute("insert into loaded_run select unnest($1::varchar[])", [new])
     _begin_touched(connection, new)
     for mart in MARTS:
-        _relieve(connection, _refresh(connection, mart))
+        for written in _refreshed(connection, mart, at_once):
+            _relieve(connection, written)
     _end_touched(connection)
     connection.execute("commit")
     return rows
@@ -391,6 +395,31 @@ def _begin_touched(connection: duckdb.DuckDBPyConnection, new: list[str]) -> Non
 def _end_touched(connection: duckdb.DuckDBPyConnection) -> None:
     for name in ("new_run", *TOUCHED):
         connection.execute(f"drop table temp.{name}")
+
+
+def _refreshed(connection: duckdb.DuckDBPyConnection, mart: Derived, at_once: int | None) -> Iterator[int]:
+    """
+    Replace the rows of *mart* that its touched table names; yield how many were written, as often as that was done.
+
+    What all layers and steps of many images take is more than a load with little memory has: *at_once* of them come
+    together, at the price of another look at all layers for each such part.
+    """
+    if at_once is None or mart.touched != "touched_manifest":
+        yield _refresh(connection, mart)
+        return
+    connection.execute(
+        "create temp table every_touched as select *, row_number() over () - 1 as place from touched_manifest"
+    )
+    (count,) = connection.execute("select count(*) from every_touched").fetchone() or (0,)
+    for start in range(0, count, at_once):
+        connection.execute(
+            "create or replace temp table touched_manifest as "
+            "select * exclude (place) from every_touched where place between $first and $last",
+            {"first": start, "last": start + at_once - 1},
+        )
+        yield _refresh(connection, mart)
+    connection.execute("create or replace temp table touched_manifest as select * exclude (place) from every_touched")
+    connection.execute("drop table temp.every_touched")
 
 
 def _refresh(connection: duckdb.DuckDBPyConnection, mart: Derived) -> int:

@@ -117,6 +117,18 @@ def test_a_load_with_too_little_memory_takes_more(tmp_path: Path) -> None:
             assert marts(store) == expected
 
 
+def test_a_load_with_little_memory_takes_images_in_parts(tmp_path: Path) -> None:
+    """More than fit one part: the same images and layers as at once, from nothing and for some of them again."""
+    names = [f"{number:x}f" for number in range(10_500)]
+    commit(tmp_path, day(10), [record for name in names for record in image(name, [1, 2])])
+    commit(tmp_path, day(11), [seen("latest", names[7], day(11)), *image(names[7], [1, 2])])
+    assert load(tmp_path, memory="250MB").runs == 2
+    with open_store(tmp_path) as store, Store.in_memory(Journal(tmp_path / "journal")) as expected:
+        assert store.sql("select count(*) from image").item() == len(names)
+        assert store.sql("select count(*) from image_layer").item() == 2 * len(names)
+        assert marts(store) == marts(expected)
+
+
 def test_what_a_dead_load_left_is_cleared(tmp_path: Path) -> None:
     """A file that is half made and what memory had no room for do not hinder the next load, which removes them."""
     fill(tmp_path)
