@@ -6,6 +6,8 @@ from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+import made_answers
+import polars as pl
 import pytest
 from made import REPOSITORY, commit, day, digest, image, index, seen
 
@@ -485,3 +487,21 @@ def test_the_chart_of_a_fleet_adds_up(shared: Store) -> None:
         (second, 65, 72),
     ]
     assert "72 B together, 137 B each for itself: 47 % is shared" in drawn["title"]["subtitle"][0]
+
+
+@pytest.mark.parametrize(
+    ("references", "whose"),
+    [
+        (["docker.io/library/python", "docker.io/library/python:3.5"], "python and python:3.5"),
+        (
+            ["docker.io/library/python", "docker.io/library/python:3", "docker.io/library/python:2"],
+            "3 images of python",
+        ),
+        (["host:5000/a/b", "host:5000/a/b:1", "host:5000/a/c@sha256:1"], "3 images of host:5000/a/b and host:5000/a/c"),
+    ],
+)
+def test_common_bases_names_whose_they_are(references: list[str], whose: str) -> None:
+    """Also of references without a tag, and of a host with a port."""
+    frame = made_answers.common_bases().head(1).with_columns(image_references=pl.lit(", ".join(references)))
+    title = charts.title_of(charts.specification(charts.common_bases(frame)))
+    assert title == f"Which bases do {whose} share?"

@@ -365,9 +365,11 @@ def test_any_json_is_survived(document: object) -> None:
     body = json.dumps(document).encode()
     if len(body) < 60_000:
         try:
-            found_in_pipe(body)
-        except (ParseError, SourceError):
-            return
+            found = found_in_pipe(body)
+        except (ParseError, SourceError) as error:
+            assert str(error)
+        else:
+            assert found is None or isinstance(found, Credentials)
 
 
 # --- helpers ---------------------------------------------------------------------------------------------------------

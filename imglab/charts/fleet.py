@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import altair as alt
 import polars as pl
 
@@ -27,6 +29,7 @@ _ROW_HEIGHT = 24
 _KINDS = ("there already", "comes with it, shared", "comes with it, only here")
 MOST_BASES = 40
 _FEW_IMAGES = 2
+_TAG = re.compile(r":[^/:]+$")  # what follows the port of a host holds a slash
 
 
 def fleet_cost(frame: pl.DataFrame) -> Chart:
@@ -177,7 +180,7 @@ def _few_images(references: list[str]) -> str:
     """What a title calls images: the names of one or two, the repositories of several, or how many there are."""
     if len(references) <= _FEW_IMAGES:
         return " and ".join(in_title(short_repository(reference), 40) for reference in references)
-    found = dict.fromkeys(reference.partition("@")[0].rpartition(":")[0] for reference in references)
+    found = dict.fromkeys(_TAG.sub("", reference.partition("@")[0]) for reference in references)
     names = [in_title(short_repository(repository), 24) for repository in found]
     if len(names) > _FEW_IMAGES:
         names = [", ".join(names[:_FEW_IMAGES]), f"{len(names) - _FEW_IMAGES} more"]
